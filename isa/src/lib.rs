@@ -1,0 +1,3 @@
+//! The BPF instruction set: one table, everything derived. No dependencies.
+mod insn;
+pub use insn::Insn;
