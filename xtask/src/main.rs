@@ -1,3 +1,50 @@
-//! Placeholder until this crate is written.
+//! Work on the repository itself: `cargo xtask <task>`. One file per task; this one only names them.
 
-fn main() {}
+mod corpus_build;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "xtask", about = "Work on the repository itself", long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// The corpus of BPF programs
+    #[command(subcommand)]
+    Corpus(Corpus),
+    /// Check the rules of the repository that no compiler checks
+    Tidy,
+}
+
+#[derive(Subcommand)]
+enum Corpus {
+    /// Compile the C sources to the objects that are checked in (needs clang-19)
+    Build(corpus_build::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Corpus(Corpus::Build(args)) => corpus_build::run(&args),
+        Task::Tidy => tidy::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root, wherever cargo was called from.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
