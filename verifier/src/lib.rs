@@ -1,1 +1,3 @@
 //! Placeholder until this crate is written.
+
+pub mod value;
