@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use crate::consts::REG_COUNT;
 use crate::ops::{Op, ROWS, Row, Version};
 use crate::token::{Token, Word, split};
-use crate::{Decoded, Insn};
+use crate::{Decoded, Insn, Kind};
 
 /// What is wrong, and in which line (from 1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl<'a> Assembly<'a> {
             _ => (None, words),
         };
         let Some(first) = words.first() else { return Ok(()) };
-        let mut best = Mismatch { column: first.column, message: "not an instruction".into() };
+        let mut best = Mismatch { column: first.column, specific: true, message: "not an instruction".into() };
         for (row, template) in TEMPLATES.iter() {
             if row.since == Version::Never || code.is_some_and(|c| c != row.code) {
                 continue;
@@ -125,7 +125,7 @@ impl<'a> Assembly<'a> {
                     self.insns.extend(second);
                     return Ok(());
                 }
-                Err(e) if e.column > best.column => best = e,
+                Err(e) if (e.column, e.specific) > (best.column, best.specific) => best = e,
                 Err(_) => {}
             }
         }
@@ -189,7 +189,15 @@ fn push_words(parts: &mut Vec<Part>, text: &'static str) {
 
 struct Mismatch {
     column: usize,
+    /// Whether a word was understood and is wrong, rather than another one expected.
+    specific: bool,
     message: String,
+}
+
+impl Mismatch {
+    fn specific(column: usize, message: String) -> Self {
+        Self { column, specific: true, message }
+    }
 }
 
 /// One attempt to read a line as one row of the table.
@@ -214,10 +222,10 @@ impl<'a, S: Symbols + ?Sized> Matcher<'_, 'a, S> {
                     let reg = self.register(letter)?;
                     let slot = &mut seen[usize::from(hole == b's')];
                     if slot.is_some_and(|r| r != reg) {
-                        return Err(Mismatch {
+                        return Err(Mismatch::specific(
                             column,
-                            message: format!("must be the same register as {letter}{}", slot.unwrap_or(0)),
-                        });
+                            format!("must be the same register as {letter}{}", slot.unwrap_or(0)),
+                        ));
                     }
                     *slot = Some(reg);
                     if hole == b'd' { self.d.dst = reg } else { self.d.src = reg }
@@ -240,7 +248,7 @@ impl<'a, S: Symbols + ?Sized> Matcher<'_, 'a, S> {
     }
 
     fn fail<T>(&self, expected: impl fmt::Display) -> Result<T, Mismatch> {
-        Err(Mismatch { column: self.column(), message: format!("expected {expected}") })
+        Err(Mismatch { column: self.column(), specific: false, message: format!("expected {expected}") })
     }
 
     fn word(&mut self, token: Token<'_>) -> Result<(), Mismatch> {
@@ -266,7 +274,7 @@ impl<'a, S: Symbols + ?Sized> Matcher<'_, 'a, S> {
                 self.pos += 1;
                 Ok(n)
             }
-            Some(_) => self.fail(format_args!("a register up to {letter}10")),
+            Some(_) => Err(Mismatch::specific(self.column(), format!("expected a register up to {letter}10"))),
             None => self.fail(format_args!("a register {letter}0 to {letter}10")),
         }
     }
@@ -294,7 +302,7 @@ impl<'a, S: Symbols + ?Sized> Matcher<'_, 'a, S> {
         if (lo..=hi).contains(&n) {
             return Ok((n, hex));
         }
-        Err(Mismatch { column: column + 1, message: format!("{n} does not fit (from {lo} to {hi})") })
+        Err(Mismatch::specific(column, format!("{n} does not fit (from {lo} to {hi})")))
     }
 
     fn hole(&mut self, hole: u8) -> Result<(), Mismatch> {
@@ -348,6 +356,11 @@ impl<'a, S: Symbols + ?Sized> Matcher<'_, 'a, S> {
         match self.peek() {
             Some(Token::Ident("pc")) => self.pos += 1,
             Some(Token::Ident(name)) => {
+                // A function that is known by name is not a label.
+                let call = self.d.kind() == Kind::CallLocal;
+                if call && (self.symbols.helper(name).is_some() || self.symbols.kfunc(name).is_some()) {
+                    return self.fail("a label");
+                }
                 self.label = Some((in_imm, name, self.column()));
                 self.pos += 1;
                 return Ok(());

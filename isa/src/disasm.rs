@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::consts::{BPF_LD, BPF_LDX, BPF_ST, BPF_STX, LDIMM64, class};
+use crate::consts::{BPF_LD, BPF_LDX, BPF_ST, LDIMM64, class};
 use crate::decode::{classify, slots};
 use crate::{Insn, Kind, Pseudo};
 
@@ -78,7 +78,6 @@ fn write_text(out: &mut String, insns: &[Insn], idx: usize, names: &(impl Names 
             BPF_LD => "ld_",
             BPF_LDX => "ldx_",
             BPF_ST => "st_",
-            BPF_STX => "",
             _ => "",
         };
         put(out, format_args!("BUG_{class}{:02x}", insn.code));
