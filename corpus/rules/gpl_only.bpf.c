@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Some helpers want a GPL-compatible licence, which this object does not have; bpf_ktime_get_ns is one of them.
+#include "kernel.h"
+
+SEC("tc")
+int good(struct __sk_buff *skb)
+{
+	return bpf_get_prandom_u32() & 1;
+}
+
+SEC("tc")
+int bad(struct __sk_buff *skb)
+{
+	return bpf_ktime_get_ns() & 1;
+}
+
+char LICENSE[] SEC("license") = "Proprietary";
