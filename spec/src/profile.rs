@@ -1,0 +1,394 @@
+//! A profile: which kernel the facts are asked of, and with which privileges. Version, patch-level switches, configuration,
+//! capabilities, helper availability, the kernel's BTF (inflated and parsed when first asked for).
+//! Files of a profile live in `profiles/<version>/`; adding a kernel is adding a folder and a row of [`EMBEDDED`].
+
+use std::io::Read;
+use std::sync::{Arc, OnceLock};
+
+use crate::helper::{Availability, Column, HelperAvail, HelperId};
+use crate::prog::ProgContext;
+
+/// One kernel of the table below.
+struct Embedded {
+    name: &'static str,
+    version: Version,
+    helpers: &'static str,
+    btf: &'static [u8],
+    availability: OnceLock<Availability>,
+    parsed_btf: OnceLock<Arc<btf::Btf>>,
+}
+
+/// The kernels that need nothing from outside.
+static EMBEDDED: [Embedded; 1] = [Embedded {
+    name: "6.18",
+    version: Version { major: 6, minor: 18, patch: 44 },
+    helpers: include_str!("../profiles/6.18/helpers.txt"),
+    btf: include_bytes!("../profiles/6.18/vmlinux.btf.z"),
+    availability: OnceLock::new(),
+    parsed_btf: OnceLock::new(),
+}];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    pub major: u16,
+    pub minor: u16,
+    pub patch: u16,
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// Capabilities of the loader. `sys_admin` stands in for each of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    pub bpf: bool,
+    pub perfmon: bool,
+    pub net_admin: bool,
+    pub sys_admin: bool,
+}
+
+impl Caps {
+    pub const ALL: Caps = Caps { bpf: true, perfmon: true, net_admin: true, sys_admin: true };
+    pub const NONE: Caps = Caps { bpf: false, perfmon: false, net_admin: false, sys_admin: false };
+
+    pub const fn has_bpf(self) -> bool {
+        self.bpf || self.sys_admin
+    }
+
+    pub const fn has_perfmon(self) -> bool {
+        self.perfmon || self.sys_admin
+    }
+
+    pub const fn has_net_admin(self) -> bool {
+        self.net_admin || self.sys_admin
+    }
+}
+
+/// Behaviour that changed between patch levels of one series. True is what 6.18.44 does, false what 6.18.15 does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patches {
+    /// A tnum that leaves exactly one member inside the u64 range makes the register constant.
+    pub tnum_single_member: bool,
+    /// s32/u32 refinement also when the signed range crosses the sign.
+    pub refine_across_sign32: bool,
+    /// `<<= 32` keeps signed bounds for negative values too.
+    pub lsh32_keeps_signed: bool,
+    /// Byte swaps are followed bit by bit; otherwise their result is unknown.
+    pub bswap_tracked: bool,
+    /// AND/OR of a value in [-1, 0] with a constant forks the path.
+    pub and_or_fork: bool,
+    /// Linked registers: also for SUB, negative deltas and 32-bit additions; never for `r += r`.
+    pub links_extended: bool,
+    /// Propagating a delta: 64-bit difference, zero extension for 32-bit additions, bounds synchronised after it.
+    pub link_delta64: bool,
+    /// A link's offset is cleared together with its id.
+    pub link_off_cleared: bool,
+    /// Only registers that are live join a linked set.
+    pub links_only_live: bool,
+    /// ALU with an arena pointer as source makes the destination an arena pointer.
+    pub arena_alu_source: bool,
+    /// A variable-offset store that may hit a special slot turns the whole slot into misc, not only the bytes in range.
+    pub var_store_clears_slot: bool,
+    /// bpf_throw's leak messages begin with `bpf_throw` and locks are looked at in every frame.
+    pub throw_own_prefix: bool,
+    /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.
+    pub ld_abs_returns: bool,
+}
+
+impl Patches {
+    const fn all(newer: bool) -> Patches {
+        Patches {
+            tnum_single_member: newer,
+            refine_across_sign32: newer,
+            lsh32_keeps_signed: newer,
+            bswap_tracked: newer,
+            and_or_fork: newer,
+            links_extended: newer,
+            link_delta64: newer,
+            link_off_cleared: newer,
+            links_only_live: newer,
+            arena_alu_source: newer,
+            var_store_clears_slot: newer,
+            throw_own_prefix: newer,
+            ld_abs_returns: newer,
+        }
+    }
+
+    pub const V6_18_44: Patches = Patches::all(true);
+    pub const V6_18_15: Patches = Patches::all(false);
+}
+
+/// `lockdown=`: what it takes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lockdown {
+    None,
+    /// probe_write_user is gone.
+    Integrity,
+    /// Reading kernel memory (probe_read, probe_read_kernel and their `_str`) too.
+    Confidentiality,
+}
+
+/// How the kernel is configured and started, as far as a verdict depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub lockdown: Lockdown,
+    /// CONFIG_BPF_KPROBE_OVERRIDE: the helper override_return.
+    pub kprobe_override: bool,
+    /// CONFIG_BPF_LIRC_MODE2: the program type.
+    pub lirc_mode2: bool,
+    /// CONFIG_BPF_LSM.
+    pub lsm: bool,
+    /// CONFIG_NETFILTER_BPF_LINK.
+    pub netfilter_link: bool,
+    /// CONFIG_PERF_EVENTS.
+    pub perf_events: bool,
+    /// CONFIG_PREEMPT_RT.
+    pub preempt_rt: bool,
+    /// The JIT is on and supports what x86-64's does (kfuncs, arena, exceptions, private stack, far atomics).
+    pub jit: bool,
+    /// `kernel.unprivileged_bpf_disabled` is not 0.
+    pub unprivileged_disabled: bool,
+    /// NR_CPUS: the largest CPUMAP.
+    pub max_cpus: u32,
+    /// `kernel.perf_event_max_stack`: the deepest STACK_TRACE.
+    pub max_stack: u32,
+    pub page_size: u32,
+}
+
+impl Default for Config {
+    /// x86-64 as distributions ship it: everything on, no lockdown.
+    fn default() -> Config {
+        Config {
+            lockdown: Lockdown::None,
+            kprobe_override: true,
+            lirc_mode2: true,
+            lsm: true,
+            netfilter_link: true,
+            perf_events: true,
+            preempt_rt: false,
+            jit: true,
+            unprivileged_disabled: true,
+            max_cpus: 8192,
+            max_stack: 127,
+            page_size: 4096,
+        }
+    }
+}
+
+/// A kernel and a loader. Cheap to make and to clone.
+#[derive(Clone)]
+pub struct Profile {
+    embedded: &'static Embedded,
+    pub version: Version,
+    pub patches: Patches,
+    pub config: Config,
+    pub caps: Caps,
+    /// nr_cpu_ids: what get_smp_processor_id stays below.
+    pub nr_cpus: u32,
+    own_btf: Option<Arc<btf::Btf>>,
+}
+
+impl std::fmt::Debug for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Profile")
+            .field("version", &self.version)
+            .field("patches", &self.patches)
+            .field("config", &self.config)
+            .field("caps", &self.caps)
+            .field("nr_cpus", &self.nr_cpus)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Profile {
+    /// Linux 6.18 LTS at patch level 44, loader with every capability.
+    fn default() -> Profile {
+        Profile::new(&EMBEDDED[0])
+    }
+}
+
+/// Why there is no such profile; its text names those that exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoProfile {
+    pub wanted: String,
+}
+
+impl std::fmt::Display for NoProfile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no profile {:?}; there is {}", self.wanted, Profile::names().collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl std::error::Error for NoProfile {}
+
+impl Profile {
+    fn new(embedded: &'static Embedded) -> Profile {
+        Profile {
+            embedded,
+            version: embedded.version,
+            patches: Patches::V6_18_44,
+            config: Config::default(),
+            caps: Caps::ALL,
+            nr_cpus: 2,
+            own_btf: None,
+        }
+    }
+
+    /// The profile of this name: a series (`6.18`) or, where patch levels are told apart, a version (`6.18.15`, `6.18.44`).
+    pub fn load(name: &str) -> Result<Profile, NoProfile> {
+        let missing = || NoProfile { wanted: name.to_owned() };
+        let series = name.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+        let embedded = EMBEDDED.iter().find(|e| e.name == series).ok_or_else(missing)?;
+        let mut profile = Profile::new(embedded);
+        match name.strip_prefix(&series).unwrap_or("") {
+            "" | ".44" => {}
+            ".15" => {
+                profile.version.patch = 15;
+                profile.patches = Patches::V6_18_15;
+            }
+            _ => return Err(missing()),
+        }
+        Ok(profile)
+    }
+
+    /// What [`Profile::load`] knows.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        EMBEDDED.iter().map(|e| e.name).chain(["6.18.15", "6.18.44"])
+    }
+
+    pub fn with_caps(mut self, caps: Caps) -> Profile {
+        self.caps = caps;
+        self
+    }
+
+    /// The same kernel with another BTF (`--btf`).
+    pub fn with_btf(mut self, btf: Arc<btf::Btf>) -> Profile {
+        self.own_btf = Some(btf);
+        self
+    }
+
+    /// The kernel's BTF; parsed when first asked for, shared by all profiles of that kernel.
+    pub fn btf(&self) -> &Arc<btf::Btf> {
+        self.own_btf
+            .as_ref()
+            .unwrap_or_else(|| self.embedded.parsed_btf.get_or_init(|| Arc::new(self.embedded.parse_btf())))
+    }
+
+    /// The helpers of this program: ask once, look up often.
+    pub fn helpers(&self, prog: ProgContext<'_>) -> HelperSet<'_> {
+        HelperSet { column: self.embedded.availability().column(prog), config: &self.config }
+    }
+
+    /// Whether this program is offered this helper, whatever the capabilities.
+    pub fn helper(&self, prog: ProgContext<'_>, id: HelperId) -> HelperAvail {
+        self.helpers(prog).get(id)
+    }
+}
+
+/// The helpers that one program is offered.
+#[derive(Clone, Copy, Debug)]
+pub struct HelperSet<'a> {
+    column: Column<'a>,
+    config: &'a Config,
+}
+
+impl HelperSet<'_> {
+    pub fn get(&self, id: HelperId) -> HelperAvail {
+        let gone = match id {
+            36 => self.config.lockdown >= Lockdown::Integrity,
+            4 | 45 | 113 | 115 => self.config.lockdown >= Lockdown::Confidentiality,
+            58 => !self.config.kprobe_override,
+            _ => false,
+        };
+        if gone { HelperAvail::No } else { self.column.helper(id) }
+    }
+}
+
+impl Embedded {
+    fn availability(&self) -> &Availability {
+        // The text is part of the crate: a test reads it, so that this cannot fail on any input.
+        self.availability.get_or_init(|| Availability::parse(self.helpers).expect("embedded helpers.txt"))
+    }
+
+    fn parse_btf(&self) -> btf::Btf {
+        let mut bytes = Vec::new();
+        // As above: embedded data, read by a test.
+        flate2::read::ZlibDecoder::new(self.btf).read_to_end(&mut bytes).expect("embedded BTF inflates");
+        btf::Btf::parse(&bytes).expect("embedded BTF parses")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::helper::Need;
+    use crate::prog::{AttachType, ProgType};
+
+    fn avail(prog: ProgContext<'_>, id: u32) -> Option<(char, Need)> {
+        match Profile::default().helper(prog, id) {
+            HelperAvail::Yes { proto, need } => Some((proto.variant, need)),
+            HelperAvail::No => None,
+        }
+    }
+
+    #[test]
+    fn embedded_kernels_are_readable() {
+        for kernel in &EMBEDDED {
+            Availability::parse(kernel.helpers).expect("helpers.txt");
+            assert!(Profile::load(kernel.name).is_ok());
+        }
+        let btf = Profile::default().btf().clone();
+        assert!(Arc::ptr_eq(&btf, Profile::default().btf()), "parsed once");
+    }
+
+    #[test]
+    fn profiles_by_name() {
+        assert_eq!(Profile::load("6.18.15").map(|p| p.patches), Ok(Patches::V6_18_15));
+        assert_eq!(Profile::load("6.18").map(|p| p.version.to_string()), Ok("6.18.44".to_owned()));
+        let error = Profile::load("6.1").map(|_| ()).expect_err("not there yet");
+        assert_eq!(error.to_string(), "no profile \"6.1\"; there is 6.18, 6.18.15, 6.18.44");
+        assert!(Profile::load("6.18.99").is_err() && Profile::load("").is_err() && Profile::load("6.18x").is_err());
+    }
+
+    #[test]
+    fn columns_are_chosen_by_what_is_most_specific() {
+        let of = ProgContext::of;
+        assert_eq!(avail(of(ProgType::Xdp), 1), Some(('a', Need::Nothing)));
+        assert_eq!(avail(of(ProgType::Xdp), 6), Some(('a', Need::Perfmon)));
+        assert_eq!(avail(of(ProgType::Xdp), 0), None);
+        assert_eq!(avail(of(ProgType::Xdp), 4000), None);
+        // Any attach type of a type that does not depend on it.
+        assert_eq!(avail(ProgContext { attach_type: 61, ..of(ProgType::SchedCls) }, 9), Some(('a', Need::Nothing)));
+        // get_retval: not under attach type 0, but under the type's own.
+        let device = |attach_type| ProgContext { attach_type, ..of(ProgType::CgroupDevice) };
+        assert_eq!(avail(device(0), 186), None);
+        assert!(avail(device(AttachType::CgroupDevice.raw()), 186).is_some());
+        // Sockopts in iterators over TCP sockets only.
+        let iter = |target| ProgContext { attach_type: 28, target, ..of(ProgType::Tracing) };
+        assert_eq!(avail(iter("task"), 49), None);
+        assert_eq!(avail(iter("tcp"), 49).map(|a| a.0), Some('b'));
+        assert!(avail(iter("task"), 126).is_some());
+        // struct_ops: by struct, by member.
+        let ops = |target| ProgContext { target, ..of(ProgType::StructOps) };
+        assert!(avail(ops("tcp_congestion_ops.init"), 49).is_some());
+        assert_eq!(avail(ops("tcp_congestion_ops.release"), 49), None);
+        assert_eq!(avail(ops("bpf_dummy_ops.test_1"), 1), None);
+        assert!(avail(ops("sched_ext_ops.enqueue"), 1).is_some());
+    }
+
+    #[test]
+    fn configuration_takes_helpers_away() {
+        let kprobe = ProgContext::of(ProgType::Kprobe);
+        let mut profile = Profile::default();
+        assert_ne!(profile.helper(kprobe, 36), HelperAvail::No);
+        profile.config.lockdown = Lockdown::Integrity;
+        profile.config.kprobe_override = false;
+        assert_eq!((profile.helper(kprobe, 36), profile.helper(kprobe, 58)), (HelperAvail::No, HelperAvail::No));
+        assert_ne!(profile.helper(kprobe, 113), HelperAvail::No);
+        profile.config.lockdown = Lockdown::Confidentiality;
+        assert_eq!(profile.helper(kprobe, 113), HelperAvail::No);
+    }
+}
