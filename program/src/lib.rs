@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 pub use isa::Insn;
 
+pub mod facts;
+
 /// One program as `BPF_PROG_LOAD` would get it. Numbers are those of `union bpf_attr`; unknown values are kept, not refused.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
