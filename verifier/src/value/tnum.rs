@@ -32,6 +32,12 @@ impl Tnum {
         self.mask == 0
     }
 
+    /// No bit is known.
+    #[inline]
+    pub const fn is_unknown(self) -> bool {
+        self.mask == u64::MAX
+    }
+
     /// The largest member.
     #[inline]
     pub const fn max(self) -> u64 {

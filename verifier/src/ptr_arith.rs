@@ -1,0 +1,157 @@
+//! Pointer plus or minus scalar: which pointers may move, how far, and what the result points to.
+
+use crate::alu::{alu_width, operator};
+use crate::env::Verifier;
+use crate::reg::{Ext, Flags, Kind, Reg, RegType};
+use crate::reject::{R, Reject};
+use crate::value::{Scalar, Width, alu};
+use isa::Insn;
+use isa::consts::*;
+
+/// No offset of a pointer, and nothing added to one, reaches this.
+const MAX_OFFSET: i64 = 1 << 29;
+
+impl Verifier<'_> {
+    /// `dst op= src` with one pointer `p` (in register `p_reg`) and one scalar `x`.
+    pub(crate) fn pointer_arith(&mut self, insn: Insn, p_reg: u8, p: &Reg, x: &Reg) -> R {
+        let op = insn.code & 0xf0;
+        let dst = insn.dst;
+        if is_impossible(&x.val) {
+            self.mark_unknown(dst);
+            return Ok(());
+        }
+        if alu_width(insn) == Width::W32 {
+            if op == BPF_SUB && self.privs.ptr_leaks {
+                self.mark_unknown(dst);
+                return Ok(());
+            }
+            return Err(Reject::PointerArithmetic32 { reg: dst });
+        }
+        if p.ty.maybe_null() {
+            return Err(Reject::PointerArithmeticMaybeNull { reg: dst, ty: p.ty });
+        }
+        if p.ty.kind == Kind::Mem && p.ty.flags.has(Flags::UNTRUSTED) {
+            return Ok(());
+        }
+        if !may_move(p, x, op) {
+            return Err(Reject::PointerArithmeticOn { reg: dst, ty: p.ty });
+        }
+        check_offset(x, p.ty)?;
+        check_offset(p, p.ty)?;
+        {
+            let d = self.reg_mut(dst);
+            (d.ty, d.id) = (p.ty, p.id);
+            d.val.unbound32();
+        }
+        let sanitized = match op {
+            BPF_ADD | BPF_SUB => self.sanitize_pointer(insn, p_reg, p, x)?,
+            _ => None,
+        };
+        match op {
+            BPF_ADD => self.pointer_plus(dst, p, x),
+            BPF_SUB if p_reg != dst => return Err(Reject::PointerFromScalar { reg: dst }),
+            BPF_SUB if p.ty.is(Kind::Stack) => return Err(Reject::StackPointerSub { reg: dst }),
+            BPF_SUB => self.pointer_minus(dst, p, x),
+            BPF_AND | BPF_OR | BPF_XOR => {
+                return Err(Reject::PointerBitwise { reg: dst, op: operator(insn.code) });
+            }
+            _ => return Err(Reject::PointerOperator { reg: dst, op: operator(insn.code) }),
+        }
+        check_offset(&self.reg(dst), p.ty)?;
+        let rules = self.rules;
+        self.reg_mut(dst).val.sync(&rules);
+        if !self.privs.bypass_v1 {
+            self.check_moved_pointer(dst)?;
+        }
+        match sanitized {
+            Some(first) => self.sanitize_moved(insn, p_reg, first),
+            None => Ok(()),
+        }
+    }
+
+    fn pointer_plus(&mut self, dst: u8, p: &Reg, x: &Reg) {
+        let fixed = x.val.const_value().and_then(|_| (p.off as i64).checked_add(x.val.smin));
+        if let Some(off) = fixed.and_then(|off| i32::try_from(off).ok()) {
+            return self.set_fixed(dst, p, off);
+        }
+        let id = if p.ty.is_packet() { self.new_id() } else { p.id };
+        let d = self.reg_mut(dst);
+        alu::displace_up(&p.val, &x.val, &mut d.val);
+        d.off = p.off;
+        d.id = id;
+        d.ext = if p.ty.is_packet() { Ext::None } else { p.ext };
+    }
+
+    fn pointer_minus(&mut self, dst: u8, p: &Reg, x: &Reg) {
+        let fixed = x.val.const_value().and_then(|_| (p.off as i64).checked_sub(x.val.smin));
+        if let Some(off) = fixed.and_then(|off| i32::try_from(off).ok()) {
+            return self.set_fixed(dst, p, off);
+        }
+        let id = if p.ty.is_packet() { self.new_id() } else { p.id };
+        let d = self.reg_mut(dst);
+        alu::displace_down(&p.val, &x.val, &mut d.val);
+        d.off = p.off;
+        d.id = id;
+        // A packet pointer that moved towards the start keeps the bytes proven behind it.
+        d.ext = if p.ty.is_packet() && x.val.smin < 0 { Ext::None } else { p.ext };
+    }
+
+    /// The pointer with another fixed offset; its 32-bit bounds start from nothing, as after any move.
+    fn set_fixed(&mut self, dst: u8, p: &Reg, off: i32) {
+        let d = self.reg_mut(dst);
+        d.val = p.val;
+        d.val.unbound32();
+        d.off = off;
+        d.ext = p.ext;
+    }
+}
+
+/// Contradictory numbers: the path cannot happen.
+fn is_impossible(x: &Scalar) -> bool {
+    x.is_const() && (x.smin != x.smax || x.umin != x.umax) || x.smin > x.smax || x.umin > x.umax
+}
+
+fn may_move(p: &Reg, x: &Reg, op: u8) -> bool {
+    match p.ty.kind {
+        Kind::Ctx
+        | Kind::MapValue
+        | Kind::MapKey
+        | Kind::Stack
+        | Kind::PacketMeta
+        | Kind::Packet
+        | Kind::TpBuffer
+        | Kind::Btf
+        | Kind::Mem
+        | Kind::Buf
+        | Kind::Func
+        | Kind::DynptrPtr => true,
+        Kind::FlowKeys if x.val.is_const() => true,
+        Kind::FlowKeys | Kind::MapPtr => x.val.is_const() && x.val.smin == 0 && op == BPF_ADD,
+        Kind::NotInit
+        | Kind::Scalar
+        | Kind::PacketEnd
+        | Kind::Sock
+        | Kind::SockCommon
+        | Kind::TcpSock
+        | Kind::XdpSock
+        | Kind::Arena => false,
+    }
+}
+
+/// Offsets stay small enough that sums of them cannot overflow. `ty` is the pointer's, whichever operand is looked at.
+fn check_offset(r: &Reg, ty: RegType) -> R {
+    let too_far = |v: i64| v >= MAX_OFFSET || v <= -MAX_OFFSET;
+    if let Some(value) = r.val.const_value().map(|v| v as i64).filter(|v| too_far(*v)) {
+        return Err(Reject::PointerMathConst { ty, value });
+    }
+    if too_far(r.off as i64) {
+        return Err(Reject::PointerOffset { ty, off: r.off });
+    }
+    if r.val.smin == i64::MIN {
+        return Err(Reject::PointerMathUnbounded { ty });
+    }
+    if too_far(r.val.smin) {
+        return Err(Reject::PointerValueOutOfBounds { ty, value: r.val.smin });
+    }
+    Ok(())
+}
