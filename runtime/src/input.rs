@@ -1,0 +1,170 @@
+//! An input: everything that decides what a run does, readable and writable as JSON or TOML. Not here: turning it into memory (`ctx::build`,
+//! `session`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::world::Values;
+
+/// Bytes, written as hex (`"de ad be ef"`, `"0xdeadbeef"`), as a list of numbers, or `{text = "..."}`, `{u32 = 5}`, `{u64 = 5}`, `{zero = 16}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Blob(pub Vec<u8>);
+
+impl Blob {
+    /// Parses hex digits; white space, `:`, `_` and a leading `0x` are skipped.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.strip_prefix("0x").unwrap_or(text);
+        let digits: Vec<u32> = text
+            .chars()
+            .filter(|c| !c.is_whitespace() && *c != ':' && *c != '_')
+            .map(|c| c.to_digit(16))
+            .collect::<Option<_>>()?;
+        let pairs = digits.chunks_exact(2);
+        pairs.remainder().is_empty().then(|| Self(digits.chunks_exact(2).map(|p| (p[0] << 4 | p[1]) as u8).collect()))
+    }
+
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct BlobVisitor;
+        impl<'de> Visitor<'de> for BlobVisitor {
+            type Value = Blob;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes: hex digits, a list of numbers, or a table with one of text, u16, u32, u64, zero")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Blob, E> {
+                Blob::from_hex(text).ok_or_else(|| E::custom(format!("not hex digits: {text:?}")))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Blob, A::Error> {
+                let mut out = Vec::new();
+                while let Some(b) = seq.next_element()? {
+                    out.push(b);
+                }
+                Ok(Blob(out))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Blob, A::Error> {
+                let mut out = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "text" => out.extend(map.next_value::<String>()?.into_bytes()),
+                        "u16" => out.extend(map.next_value::<u16>()?.to_le_bytes()),
+                        "u32" => out.extend(map.next_value::<u32>()?.to_le_bytes()),
+                        "u64" => out.extend(map.next_value::<u64>()?.to_le_bytes()),
+                        "zero" => {
+                            let n = map.next_value::<usize>()?;
+                            if n > 1 << 24 {
+                                return Err(de::Error::custom("more than 16 MiB of zeroes"));
+                            }
+                            out.resize(out.len() + n, 0);
+                        }
+                        other => return Err(de::Error::unknown_field(other, &["text", "u16", "u32", "u64", "zero"])),
+                    }
+                }
+                Ok(Blob(out))
+            }
+        }
+        d.deserialize_any(BlobVisitor)
+    }
+}
+
+/// A value of a context field or kernel object member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FieldValue {
+    Bool(bool),
+    Int(i64),
+    UInt(u64),
+    Text(String),
+    List(Vec<u64>),
+}
+
+impl FieldValue {
+    /// As a number, if it is one.
+    pub fn number(&self) -> Option<u64> {
+        match self {
+            Self::Bool(b) => Some(u64::from(*b)),
+            Self::Int(n) => Some(*n as u64),
+            Self::UInt(n) => Some(*n),
+            _ => None,
+        }
+    }
+}
+
+/// An argument of a tracing program: a number, or a pointer to a kernel object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Argument {
+    Number(i64),
+    /// `{struct = "file", fields = {"f_path.dentry.d_name.name" = "secret"}}`: laid out from the kernel's BTF, pointers followed and made on the
+    /// way, everything else zero.
+    Object {
+        #[serde(rename = "struct")]
+        struct_name: String,
+        #[serde(default)]
+        fields: BTreeMap<String, FieldValue>,
+    },
+    /// A pointer to a string.
+    Text(String),
+    /// A pointer to these bytes.
+    Memory {
+        bytes: Blob,
+    },
+}
+
+/// Contents of a map before the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MapPreset {
+    pub map: String,
+    pub entries: Vec<Entry>,
+    /// Open a reader on every CPU of a perf event array.
+    pub readers: bool,
+    /// Samples for a user ring buffer.
+    pub samples: Vec<Blob>,
+}
+
+/// One element: value as BPF_MAP_UPDATE_ELEM takes it; a per-cpu map also takes one CPU's value, which then stands for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Entry {
+    pub key: Blob,
+    pub value: Blob,
+    /// Map in map: name of the inner map. Prog array: name of the program.
+    pub slot: Option<String>,
+}
+
+/// One input.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Input {
+    /// The packet, from the Ethernet header on, as BPF_PROG_TEST_RUN takes it.
+    pub packet: Blob,
+    /// XDP metadata in front of the packet.
+    pub meta: Blob,
+    /// Fields of the context struct by their UAPI names.
+    pub ctx: BTreeMap<String, FieldValue>,
+    /// Arguments of raw tracepoint, fentry, LSM, ... programs.
+    pub args: Vec<Argument>,
+    /// The context as bytes: a tracepoint's record, a syscall program's argument.
+    pub record: Blob,
+    pub maps: Vec<MapPreset>,
+    pub world: Values,
+}

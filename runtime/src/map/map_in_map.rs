@@ -1,0 +1,109 @@
+//! ARRAY_OF_MAPS and HASH_OF_MAPS: a lookup gives a map handle. Inner maps are put in from the user's side.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use program::MapDef;
+use spec::Errno;
+
+use super::{Map, MapResult, lock};
+
+/// Whether a map may stand where the template says: same type, sizes and flags; the number of entries counts for arrays without BPF_F_INNER_MAP.
+fn fits(template: Option<&Arc<MapDef>>, map: &Map) -> bool {
+    const F_INNER_MAP: u32 = 1 << 12;
+    let Some(t) = template else { return true };
+    let d = &map.def;
+    let entries_count = matches!(t.map_type, 17) || (t.map_type == 2 && t.map_flags & F_INNER_MAP == 0);
+    t.map_type == d.map_type
+        && t.key_size == d.key_size
+        && t.value_size == d.value_size
+        && t.map_flags == d.map_flags
+        && (!entries_count || t.max_entries == d.max_entries)
+}
+
+#[derive(Debug)]
+pub struct ArrayOfMaps {
+    slots: Mutex<BTreeMap<u32, Arc<Map>>>,
+    entries: u32,
+    template: Option<Arc<MapDef>>,
+}
+
+impl ArrayOfMaps {
+    pub fn new(def: &MapDef) -> MapResult<Self> {
+        if def.key_size != 4 || def.value_size != 4 || def.max_entries == 0 {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Self { slots: Mutex::default(), entries: def.max_entries, template: def.inner.clone() })
+    }
+
+    fn index(key: &[u8]) -> Option<u32> {
+        Some(u32::from_le_bytes(key.get(..4)?.try_into().ok()?))
+    }
+
+    pub fn get(&self, key: &[u8]) -> Option<Arc<Map>> {
+        lock(&self.slots).get(&Self::index(key)?).cloned()
+    }
+
+    pub fn set(&self, index: u32, map: &Arc<Map>) -> MapResult {
+        if index >= self.entries {
+            return Err(Errno::E2BIG);
+        }
+        if !fits(self.template.as_ref(), map) {
+            return Err(Errno::EINVAL);
+        }
+        lock(&self.slots).insert(index, map.clone());
+        Ok(())
+    }
+
+    pub fn remove(&self, key: &[u8]) -> MapResult {
+        let index = Self::index(key).ok_or(Errno::EINVAL)?;
+        if index >= self.entries {
+            return Err(Errno::E2BIG);
+        }
+        lock(&self.slots).remove(&index).map(|_| ()).ok_or(Errno::ENOENT)
+    }
+
+    pub fn keys(&self) -> Vec<Vec<u8>> {
+        lock(&self.slots).keys().map(|k| k.to_le_bytes().to_vec()).collect()
+    }
+}
+
+#[derive(Debug)]
+pub struct HashOfMaps {
+    slots: Mutex<BTreeMap<Vec<u8>, Arc<Map>>>,
+    max_entries: usize,
+    template: Option<Arc<MapDef>>,
+}
+
+impl HashOfMaps {
+    pub fn new(def: &MapDef) -> MapResult<Self> {
+        if def.key_size == 0 || def.value_size != 4 || def.max_entries == 0 {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Self { slots: Mutex::default(), max_entries: def.max_entries as usize, template: def.inner.clone() })
+    }
+
+    pub fn get(&self, key: &[u8]) -> Option<Arc<Map>> {
+        lock(&self.slots).get(key).cloned()
+    }
+
+    pub fn set(&self, key: &[u8], map: &Arc<Map>) -> MapResult {
+        if !fits(self.template.as_ref(), map) {
+            return Err(Errno::EINVAL);
+        }
+        let mut slots = lock(&self.slots);
+        if !slots.contains_key(key) && slots.len() >= self.max_entries {
+            return Err(Errno::E2BIG);
+        }
+        slots.insert(key.to_vec(), map.clone());
+        Ok(())
+    }
+
+    pub fn remove(&self, key: &[u8]) -> MapResult {
+        lock(&self.slots).remove(key).map(|_| ()).ok_or(Errno::ENOENT)
+    }
+
+    pub fn keys(&self) -> Vec<Vec<u8>> {
+        lock(&self.slots).keys().cloned().collect()
+    }
+}
