@@ -8,7 +8,7 @@ mod sock;
 mod sockets;
 mod xdp;
 
-use crate::profile::Caps;
+use crate::profile::{Caps, Patches};
 use crate::prog::{AttachType, ProgContext, ProgType};
 
 /// Which way a context is touched. ST and STX obey the same rules.
@@ -185,8 +185,13 @@ impl CtxAccess {
     }
 }
 
-/// The context of this program; `None` for types whose context is typed by BTF, and for EXT (ask for its target).
+/// The context of this program on 6.18.44 (on other kernels: [`crate::Profile::ctx`]); `None` for types whose context is typed by
+/// BTF, and for EXT (ask for its target).
 pub fn layout(prog: &ProgContext<'_>) -> Option<Layout> {
+    layout_with(prog, &Patches::V6_18_44)
+}
+
+pub(crate) fn layout_with(prog: &ProgContext<'_>, patches: &Patches) -> Option<Layout> {
     use ProgType::*;
     Some(match prog.prog_type {
         SocketFilter => skb::layout(skb::SOCKET_FILTER),
@@ -207,7 +212,7 @@ pub fn layout(prog: &ProgContext<'_>) -> Option<Layout> {
         CgroupSysctl => plain::sysctl(),
         Netfilter => plain::netfilter(),
         PerfEvent => plain::perf_event(),
-        Kprobe => plain::kprobe(),
+        Kprobe => plain::kprobe(!patches.kprobe_ctx_read_only),
         Tracepoint => plain::tracepoint(),
         RawTracepoint => plain::raw_tracepoint(),
         RawTracepointWritable => plain::raw_tracepoint_writable(),
@@ -217,7 +222,7 @@ pub fn layout(prog: &ProgContext<'_>) -> Option<Layout> {
     })
 }
 
-/// Whether the program may do this to its context, and what comes of it. `None`: `invalid bpf_context access`.
+/// Whether the program may do this to its context on 6.18.44, and what comes of it. `None`: `invalid bpf_context access`.
 pub fn access(prog: &ProgContext<'_>, caps: Caps, off: i32, size: u32, kind: AccessKind) -> Option<CtxAccess> {
     layout(prog)?.access(caps, off, size, kind)
 }

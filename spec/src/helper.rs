@@ -7,6 +7,9 @@ mod protos;
 pub use availability::{Availability, Column, HelperAvail, Need};
 pub use protos::PROTOS;
 
+use crate::lsm;
+use crate::prog::{AttachType, D_PATH_TARGETS, ProgContext, ProgType};
+
 /// A helper's number in `call #N`.
 pub type HelperId = u32;
 
@@ -23,18 +26,22 @@ pub struct Helper {
 
 /// The helper with this number; `None` for 0 and for numbers the kernel does not have.
 pub fn by_id(id: HelperId) -> Option<Helper> {
-    if id == 0 { None } else { protos::NAMES.get(id as usize).map(|name| Helper { id, name }) }
+    if id == 0 { None } else { protos::bare_name(id).map(|name| Helper { id, name }) }
 }
 
 /// The helper of this name, with or without `bpf_`.
 pub fn by_name(name: &str) -> Option<Helper> {
     let bare = name.strip_prefix("bpf_").unwrap_or(name);
-    let id = protos::NAMES.iter().skip(1).position(|n| *n == bare)? + 1;
-    by_id(id as HelperId)
+    (1..COUNT).find(|&id| protos::bare_name(id) == Some(bare)).and_then(by_id)
 }
 
 /// The name as it stands in the kernel's messages, without `bpf_`: `unspec` for 0; `None` where the log says `unknown`.
 pub fn log_name(id: HelperId) -> Option<&'static str> {
+    protos::bare_name(id)
+}
+
+/// The same with `bpf_`.
+pub fn full_name(id: HelperId) -> Option<&'static str> {
     protos::NAMES.get(id as usize).copied()
 }
 
@@ -72,7 +79,7 @@ pub struct Proto {
 
 impl Proto {
     pub fn name(&self) -> &'static str {
-        protos::NAMES.get(self.id as usize).copied().unwrap_or("unknown")
+        protos::bare_name(self.id).unwrap_or("unknown")
     }
 }
 
@@ -221,6 +228,31 @@ pub enum AllowCheck {
     SkStorageTracing,
 }
 
+impl AllowCheck {
+    /// Whether the program passes. (SkStorageTracing also fails for a program that traces another program.)
+    pub fn passes(self, prog: &ProgContext<'_>) -> bool {
+        let on_sleepable_hook = prog.prog_type == ProgType::Lsm && lsm::hook(prog.target).is_some_and(|h| h.sleepable);
+        let tracing = prog.prog_type == ProgType::Tracing;
+        match self {
+            AllowCheck::LsmSleepableHook => on_sleepable_hook,
+            AllowCheck::DPath => {
+                on_sleepable_hook
+                    || tracing && (prog.attaches_as(AttachType::TraceIter) || D_PATH_TARGETS.contains(&prog.target))
+            }
+            AllowCheck::SkStorageTracing => {
+                tracing
+                    && match prog.attach() {
+                        Some(AttachType::TraceIter | AttachType::TraceRawTp) => true,
+                        Some(AttachType::TraceFentry | AttachType::TraceFexit) => {
+                            !prog.target.starts_with("bpf_sk_storage")
+                        }
+                        _ => false,
+                    }
+            }
+        }
+    }
+}
+
 /// What a call does besides reading arguments and setting R0: a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Effects(u16);
@@ -257,6 +289,7 @@ mod tests {
         assert_eq!((1..COUNT).filter(|&id| by_id(id).is_some() && !protos_of(id).is_empty()).count(), 211);
         assert!(PROTOS.is_sorted_by_key(|p| (p.id, p.variant)));
         assert_eq!((by_id(0), by_id(212), log_name(0)), (None, None, Some("unspec")));
+        assert_eq!((full_name(1), full_name(212)), (Some("bpf_map_lookup_elem"), None));
         assert_eq!(by_name("bpf_map_lookup_elem").map(|h| h.id), Some(1));
         assert_eq!(by_name("cgrp_storage_delete").map(|h| h.id), Some(211));
     }

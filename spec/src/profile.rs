@@ -5,7 +5,9 @@
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
+use crate::ctx::{self, Layout};
 use crate::helper::{Availability, Column, HelperAvail, HelperId};
+use crate::kfunc::{self, Kfunc};
 use crate::prog::ProgContext;
 
 /// One kernel of the table below.
@@ -94,6 +96,8 @@ pub struct Patches {
     pub var_store_clears_slot: bool,
     /// bpf_throw's leak messages begin with `bpf_throw` and locks are looked at in every frame.
     pub throw_own_prefix: bool,
+    /// KPROBE programs cannot write their registers; otherwise they can, and it matters at attach.
+    pub kprobe_ctx_read_only: bool,
     /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.
     pub ld_abs_returns: bool,
 }
@@ -113,6 +117,7 @@ impl Patches {
             arena_alu_source: newer,
             var_store_clears_slot: newer,
             throw_own_prefix: newer,
+            kprobe_ctx_read_only: newer,
             ld_abs_returns: newer,
         }
     }
@@ -277,6 +282,21 @@ impl Profile {
             .unwrap_or_else(|| self.embedded.parsed_btf.get_or_init(|| Arc::new(self.embedded.parse_btf())))
     }
 
+    /// The context of this program; `None` where it is typed by BTF.
+    pub fn ctx(&self, prog: &ProgContext<'_>) -> Option<Layout> {
+        ctx::layout_with(prog, &self.patches)
+    }
+
+    /// The registration through which this program may call the kfunc whose FUNC has this id in the kernel's BTF. A BTF that marks
+    /// kfuncs decides which of the table's the kernel was built with.
+    pub fn kfunc(&self, func: u32, prog: &ProgContext<'_>) -> Option<&'static Kfunc> {
+        let btf = self.btf();
+        let built = |id| btf.has_decl_tag(id, -1, "bpf_kfunc");
+        // Every kernel that marks kfuncs has this one.
+        let marks = btf.find(btf::Kind::Func, "bpf_iter_num_new").is_some_and(built);
+        if marks && !built(func) { None } else { kfunc::allowed(btf.name(func), prog) }
+    }
+
     /// The helpers of this program: ask once, look up often.
     pub fn helpers(&self, prog: ProgContext<'_>) -> HelperSet<'_> {
         HelperSet { column: self.embedded.availability().column(prog), config: &self.config }
@@ -296,6 +316,11 @@ pub struct HelperSet<'a> {
 }
 
 impl HelperSet<'_> {
+    /// Programs with the same column are offered the same helpers.
+    pub fn column_index(&self) -> Option<usize> {
+        self.column.index()
+    }
+
     pub fn get(&self, id: HelperId) -> HelperAvail {
         let gone = match id {
             36 => self.config.lockdown >= Lockdown::Integrity,
@@ -377,6 +402,27 @@ mod tests {
         assert_eq!(avail(ops("tcp_congestion_ops.release"), 49), None);
         assert_eq!(avail(ops("bpf_dummy_ops.test_1"), 1), None);
         assert!(avail(ops("sched_ext_ops.enqueue"), 1).is_some());
+    }
+
+    #[test]
+    fn kfuncs_are_those_of_the_build() {
+        let profile = Profile::default();
+        let id = |name| profile.btf().find(btf::Kind::Func, name).expect("in the BTF");
+        let syscall = ProgContext { sleepable: true, ..ProgContext::of(ProgType::Syscall) };
+        assert!(profile.kfunc(id("bpf_iter_num_new"), &syscall).is_some());
+        // In the table and in the BTF, yet not registered by this build.
+        assert!(kfunc::allowed("bpf_verify_pkcs7_signature", &syscall).is_some());
+        assert_eq!(profile.kfunc(id("bpf_verify_pkcs7_signature"), &syscall), None);
+    }
+
+    #[test]
+    fn patch_levels_differ_in_kprobe_writes() {
+        let kprobe = ProgContext::of(ProgType::Kprobe);
+        let writes = |name| {
+            let layout = Profile::load(name).ok().and_then(|p| p.ctx(&kprobe)).expect("kprobe has a context");
+            layout.access(Caps::ALL, 8, 8, ctx::AccessKind::Write).is_some()
+        };
+        assert_eq!((writes("6.18.15"), writes("6.18.44")), (true, false));
     }
 
     #[test]

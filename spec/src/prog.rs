@@ -4,7 +4,10 @@
 use crate::numbered::numbered;
 
 mod rules;
+mod struct_ops;
+
 pub use rules::*;
+pub use struct_ops::*;
 
 numbered! {
     /// `enum bpf_prog_type` of 6.18.

@@ -1,6 +1,7 @@
 //! Work on the repository itself: `cargo xtask <task>`. One file per task; this one only names them.
 
 mod corpus_build;
+mod profile;
 mod tidy;
 
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ enum Task {
     /// The corpus of BPF programs
     #[command(subcommand)]
     Corpus(Corpus),
+    /// Ask the running kernel what the tables of spec/ claim (needs root)
+    Profile(profile::Options),
     /// Check the rules of the repository that no compiler checks
     Tidy,
 }
@@ -33,6 +36,7 @@ enum Corpus {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Corpus(Corpus::Build(args)) => corpus_build::run(&args),
+        Task::Profile(options) => profile::run(&options),
         Task::Tidy => tidy::run(),
     };
     match done {

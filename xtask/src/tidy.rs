@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that may contain `unsafe`.
-const UNSAFE: &[&str] = &["runtime", "jit", "kernel-diff"];
+const UNSAFE: &[&str] = &["runtime", "jit", "kernel-diff", "xtask"];
 
 pub fn run() -> Result<()> {
     let root = crate::root();

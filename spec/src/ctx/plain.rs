@@ -20,9 +20,9 @@ pub(super) fn perf_event() -> Layout {
     Layout::new("bpf_perf_event_data", 184, Rows::One(PERF_EVENT))
 }
 
-/// x86-64's registers. That they are writable matters at attach.
-pub(super) fn kprobe() -> Layout {
-    Layout::new("pt_regs", 168, Rows::One(KPROBE))
+/// x86-64's registers.
+pub(super) fn kprobe(writable: bool) -> Layout {
+    Layout::new("pt_regs", 168, Rows::Two(KPROBE, usize::from(writable)))
 }
 
 /// A trace record: its first 8 bytes are the kernel's; negative offsets pass, because the lower bound is compared unsigned.
@@ -78,7 +78,7 @@ static PERF_EVENT: &[Row<1>] = &[
     row("addr", 176, 8, [PART]),
 ];
 
-static KPROBE: &[Row<1>] = &[row("regs", 0, 168, [PART_W])];
+static KPROBE: &[Row<2>] = &[row("regs", 0, 168, [PART, PART_W])];
 
 static TRACEPOINT: &[Row<1>] = &[row("common", 0, 8, [__]), row("record", 8, 8184, [PART])];
 

@@ -1,3 +1,5 @@
+//! Accesses whose answer the kernel gave.
+
 use super::*;
 
 fn prog(ty: ProgType, attach: AttachType) -> ProgContext<'static> {

@@ -92,6 +92,11 @@ impl Availability {
 }
 
 impl Column<'_> {
+    /// Which column this is: programs with the same one are offered the same helpers. `None` if the kernel has no such program.
+    pub fn index(&self) -> Option<usize> {
+        self.index
+    }
+
     /// What the program gets for this helper number.
     pub fn helper(&self, id: HelperId) -> HelperAvail {
         let cell = self.index.and_then(|i| self.table.rows.get(id as usize)?.get(i).copied()).unwrap_or(b'.');

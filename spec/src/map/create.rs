@@ -107,6 +107,8 @@ fn hash_early(ty: MapType, a: &CreateAttr<'_>, caps: Caps) -> Result<(), Errno> 
     let percpu = matches!(ty, PercpuHash | LruPercpuHash);
     let lru = matches!(ty, LruHash | LruPercpuHash);
     let flag = |f| a.map_flags & f != 0;
+    // The value of a map-in-map is an fd.
+    ensure(ty != HashOfMaps || a.value_size == 4, EINVAL)?;
     ensure(!flag(ZERO_SEED) || caps.sys_admin, EPERM)?;
     flags_within(a, NO_PREALLOC | NO_COMMON_LRU | NUMA_NODE | ZERO_SEED | ACCESS_PROG)?;
     ensure(lru || !flag(NO_COMMON_LRU), EINVAL)?;
@@ -114,9 +116,7 @@ fn hash_early(ty: MapType, a: &CreateAttr<'_>, caps: Caps) -> Result<(), Errno> 
     ensure(!flag(NUMA_NODE) || !(percpu || flag(NO_COMMON_LRU)), EINVAL)?;
     ensure(a.max_entries > 0 && a.key_size > 0 && a.value_size > 0, EINVAL)?;
     ensure(u64::from(a.key_size) + u64::from(a.value_size) < KMALLOC_MAX - 48, E2BIG)?;
-    ensure(!percpu || percpu_fits(a.value_size), E2BIG)?;
-    // The value of a map-in-map is an fd.
-    ensure(ty != HashOfMaps || a.value_size == 4, EINVAL)
+    ensure(!percpu || percpu_fits(a.value_size), E2BIG)
 }
 
 fn array_early(ty: MapType, a: &CreateAttr<'_>) -> Result<(), Errno> {

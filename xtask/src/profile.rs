@@ -1,0 +1,113 @@
+//! `cargo xtask profile`: asks the running kernel what the tables of `spec` claim, cell by cell, and prints where they differ.
+//! One file per table; this one runs them and reports. Needs root and a kernel that a profile exists for.
+
+mod code;
+mod ctx;
+mod helper_args;
+mod helpers;
+mod kfuncs;
+mod maps;
+mod subjects;
+mod sys;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use spec::Profile;
+use spec::helper::HelperAvail;
+use spec::profile::Lockdown;
+use spec::prog::{ProgContext, ProgType};
+
+use sys::Kernel;
+
+#[derive(Args)]
+pub struct Options {
+    /// The profile to compare with
+    #[arg(long, default_value = "6.18")]
+    profile: String,
+    /// Only these tables: helpers, helper-args, ctx, kfuncs, maps
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Print at most this many disagreements per table
+    #[arg(long, default_value_t = 40)]
+    show: usize,
+}
+
+/// The outcome of comparing one table.
+#[derive(Default)]
+struct Tally {
+    agree: u64,
+    /// The kernel did not get as far as the question, by reason.
+    undecided: BTreeMap<String, u64>,
+    differ: Vec<String>,
+}
+
+impl Tally {
+    fn compare<T: PartialEq + std::fmt::Debug>(&mut self, what: impl FnOnce() -> String, ours: T, kernels: T) {
+        if ours == kernels {
+            self.agree += 1;
+        } else {
+            self.differ.push(format!("{}: table {ours:?}, kernel {kernels:?}", what()));
+        }
+    }
+
+    fn undecided(&mut self, why: impl Into<String>) {
+        *self.undecided.entry(why.into()).or_default() += 1;
+    }
+}
+
+/// Asks the kernel about one table.
+type Compare = fn(&mut Kernel, &Profile) -> Result<Tally>;
+
+pub fn run(options: &Options) -> Result<()> {
+    let mut kernel = Kernel::open()?;
+    let profile = host_profile(Profile::load(&options.profile)?, &mut kernel)?;
+    let tables: [(&str, Compare); 5] = [
+        ("helpers", helpers::compare),
+        ("helper-args", helper_args::compare),
+        ("ctx", ctx::compare),
+        ("kfuncs", kfuncs::compare),
+        ("maps", maps::compare),
+    ];
+    let mut differences = 0;
+    for (name, compare) in tables {
+        if !options.only.is_empty() && !options.only.iter().any(|o| o == name) {
+            continue;
+        }
+        let tally = compare(&mut kernel, &profile)?;
+        println!("{name}: {} agree, {} differ", tally.agree, tally.differ.len());
+        for (why, count) in &tally.undecided {
+            println!("  not asked: {count} ({why})");
+        }
+        for line in tally.differ.iter().take(options.show) {
+            println!("  {line}");
+        }
+        if tally.differ.len() > options.show {
+            println!("  ... {} more", tally.differ.len() - options.show);
+        }
+        differences += tally.differ.len();
+    }
+    match differences {
+        0 => Ok(()),
+        n => bail!("{n} answers differ from profile {}", options.profile),
+    }
+}
+
+/// The profile with the running kernel's configuration, as far as it can be seen from which helpers it withholds.
+fn host_profile(mut profile: Profile, kernel: &mut Kernel) -> Result<Profile> {
+    let kprobe = ProgContext::of(ProgType::Kprobe);
+    let mut offers = |id: u32| helpers::is_offered(kernel, kprobe, id);
+    profile.config.kprobe_override = offers(58)?;
+    profile.config.lockdown = match (offers(36)?, offers(113)?) {
+        (true, _) => Lockdown::None,
+        (false, true) => Lockdown::Integrity,
+        (false, false) => Lockdown::Confidentiality,
+    };
+    println!(
+        "kernel: lockdown {:?}, override_return {}",
+        profile.config.lockdown,
+        matches!(profile.helper(kprobe, 58), HelperAvail::Yes { .. })
+    );
+    Ok(profile)
+}
