@@ -1,1 +1,16 @@
-//! Placeholder until this crate is written.
+//! The real kernel as an engine, and comparison: programs go through several engines, every difference is typed. The only crate
+//! that knows `bpf(2)` or libbpf. How programs are made up is not here (see `fuzz`), nor is judging them (see `verifier`).
+
+pub mod engine;
+pub mod input;
+pub mod judgement;
+pub mod ledger;
+pub mod live;
+pub mod logdiff;
+pub mod outcome;
+pub mod shape;
+
+pub use engine::{Engine, Error, Load, LoadOptions, Loaded};
+pub use input::{Event, Input, MapDump, MapEntry, Output};
+pub use judgement::{Judgement, Stats};
+pub use outcome::Outcome;

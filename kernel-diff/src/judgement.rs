@@ -1,0 +1,142 @@
+//! A verdict on a program with the numbers around it, and the reading of a verifier log's statistics lines. Comparing is in
+//! `outcome` and `logdiff`.
+
+/// What an engine said to a load.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judgement {
+    pub accepted: bool,
+    /// Negative errno of the refusal, 0 when accepted.
+    pub errno: i32,
+    /// The log without its statistics lines.
+    pub log: String,
+    pub stats: Stats,
+}
+
+impl Judgement {
+    /// Takes a raw log apart: cut at the first NUL, statistics read and removed.
+    pub fn from_log(accepted: bool, errno: i32, raw: &[u8]) -> Self {
+        let end = raw.iter().position(|b| *b == 0).unwrap_or(raw.len());
+        let text = String::from_utf8_lossy(&raw[..end]);
+        let mut stats = Stats::default();
+        let mut log = String::with_capacity(text.len());
+        for line in text.lines() {
+            if !stats.take_line(line) {
+                log.push_str(line);
+                log.push('\n');
+            }
+        }
+        Self { accepted, errno, log, stats }
+    }
+
+    /// The lines of the message: the log at level 0 or 4 holds nothing else.
+    pub fn message(&self) -> &str {
+        self.log.trim_end()
+    }
+}
+
+/// Statistics that the kernel prints at the end of a log. `None`: the log had no such line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub insns_processed: Option<u64>,
+    pub max_states_per_insn: Option<u64>,
+    pub total_states: Option<u64>,
+    pub peak_states: Option<u64>,
+    pub mark_read: Option<u64>,
+    /// As printed: `8+16+0`.
+    pub stack_depth: Option<String>,
+    pub verification_us: Option<u64>,
+}
+
+impl Stats {
+    /// Reads one line; false when it is not a statistics line.
+    fn take_line(&mut self, line: &str) -> bool {
+        if let Some(rest) = line.strip_prefix("verification time ") {
+            self.verification_us = rest.strip_suffix(" usec").and_then(|n| n.parse().ok());
+            return self.verification_us.is_some();
+        }
+        if let Some(rest) = line.strip_prefix("stack depth ") {
+            let plain = rest.bytes().all(|b| b.is_ascii_digit() || b == b'+') && !rest.is_empty();
+            if plain {
+                self.stack_depth = Some(rest.to_owned());
+            }
+            return plain;
+        }
+        let words: Vec<&str> = line.split(' ').collect();
+        let [
+            "processed",
+            insns,
+            "insns",
+            "(limit",
+            _,
+            "max_states_per_insn",
+            max,
+            "total_states",
+            total,
+            "peak_states",
+            peak,
+            "mark_read",
+            mark,
+        ] = words[..]
+        else {
+            return false;
+        };
+        let number = |w: &str| w.parse().ok();
+        self.insns_processed = number(insns);
+        self.max_states_per_insn = number(max);
+        self.total_states = number(total);
+        self.peak_states = number(peak);
+        self.mark_read = number(mark);
+        true
+    }
+}
+
+/// Replaces what differs from boot to boot: the address that a `lddw` loads (`(18) r1 = 0xffff...`, sixteen digits) becomes `0xADDR`.
+/// Nothing else: bounds of scalars look alike and must be compared.
+pub fn mask_addresses(line: &str) -> String {
+    const START: &str = "= 0xffff";
+    let at = line.find("(18) r").and_then(|i| line[i..].find(START).map(|j| i + j + 2));
+    match at {
+        Some(at) if line[at + 2..].bytes().take_while(u8::is_ascii_hexdigit).count() == 16 => {
+            format!("{}0xADDR{}", &line[..at], &line[at + 18..])
+        }
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_read_and_removed() {
+        let raw = b"R0 !read_ok\nverification time 37 usec\nstack depth 8+0\nprocessed 3 insns (limit 1000000) max_states_per_insn 1 total_states 2 peak_states 4 mark_read 5\n\0stale";
+        let j = Judgement::from_log(false, -13, raw);
+        assert_eq!(j.message(), "R0 !read_ok");
+        assert_eq!(
+            j.stats,
+            Stats {
+                insns_processed: Some(3),
+                max_states_per_insn: Some(1),
+                total_states: Some(2),
+                peak_states: Some(4),
+                mark_read: Some(5),
+                stack_depth: Some("8+0".into()),
+                verification_us: Some(37),
+            }
+        );
+    }
+
+    #[test]
+    fn look_alikes_stay_in_the_log() {
+        let raw = b"stack depth of 2 frames\nprocessed nothing\n";
+        assert_eq!(Judgement::from_log(true, 0, raw).log.as_bytes(), raw);
+    }
+
+    #[test]
+    fn only_loaded_addresses_are_masked() {
+        assert_eq!(mask_addresses("3: (18) r1 = 0xffff888012345678 ; R1=x"), "3: (18) r1 = 0xADDR ; R1=x");
+        for same in ["3: (18) r1 = 0xffff", "1: (b7) r1 = 0xffff888012345678", "R1=scalar(umax=0xffffffffffffffff)"] {
+            assert_eq!(mask_addresses(same), same);
+        }
+    }
+}
