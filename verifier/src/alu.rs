@@ -321,8 +321,7 @@ impl Verifier<'_> {
 
     /// The register is -1 or 0: the queued path takes 0 and repeats the instruction, this one goes on with -1.
     fn fork_minus_one_or_zero(&mut self, r: u8, at: Width) -> R {
-        let queued =
-            self.push_branch(self.insn_idx, self.insn_idx, false).map_err(|full| full.reject(EFAULT))?;
+        let queued = self.push_branch(self.insn_idx, self.insn_idx, false).map_err(|full| full.reject(EFAULT))?;
         let other = &mut self.queue[queued].state.frame_mut().regs[r as usize];
         let own = &mut self.cur.frame_mut().regs[r as usize];
         match at {

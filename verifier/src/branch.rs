@@ -139,8 +139,7 @@ impl Verifier<'_> {
         if linked.as_slice().len() > 1 {
             self.push_history(HistFlags::default(), Some(linked));
         }
-        let queued =
-            self.push_branch(target, self.insn_idx, false).map_err(|full| full.reject(EFAULT))?;
+        let queued = self.push_branch(target, self.insn_idx, false).map_err(|full| full.reject(EFAULT))?;
 
         if jump.dst.is_scalar() && jump.src.is_scalar() {
             self.refine_both(jump, queued)?;

@@ -26,11 +26,7 @@ impl Reg {
 impl State {
     fn linked_reg(&self, at: LinkedReg) -> Option<&Reg> {
         let frame = self.frames.get(at.frame as usize)?;
-        if at.is_slot {
-            frame.stack.get(at.index as usize).map(|s| &s.reg)
-        } else {
-            frame.regs.get(at.index as usize)
-        }
+        if at.is_slot { frame.stack.get(at.index as usize).map(|s| &s.reg) } else { frame.regs.get(at.index as usize) }
     }
 
     fn linked_reg_mut(&mut self, at: LinkedReg) -> Option<&mut Reg> {
@@ -186,7 +182,8 @@ pub(crate) fn propagate(state: &mut State, r: u8, linked: &Linked, rules: &Rules
         if *at == own {
             continue;
         }
-        if let Some(reg) = state.linked_reg(*at).copied().filter(|reg| reg.is_scalar() && reg.base_id() == known.base_id())
+        if let Some(reg) =
+            state.linked_reg(*at).copied().filter(|reg| reg.is_scalar() && reg.base_id() == known.base_id())
             && let Some(next) = follow(&reg, &known, rules)
             && let Some(slot) = state.linked_reg_mut(*at)
         {
@@ -205,11 +202,8 @@ fn follow(reg: &Reg, known: &Reg, rules: &Rules) -> Option<Reg> {
         return Some(*known);
     }
     let mut next = Reg { id: reg.id, off: reg.off, ..*known };
-    let delta = if rules.link_sync {
-        reg.off as i64 - known.off as i64
-    } else {
-        reg.off.wrapping_sub(known.off) as i64
-    };
+    let delta =
+        if rules.link_sync { reg.off as i64 - known.off as i64 } else { reg.off.wrapping_sub(known.off) as i64 };
     alu::add(&mut next.val, &Scalar::known(delta as u64));
     if rules.link_sync {
         if (reg.id | known.id) & ADD_CONST32 != 0 {

@@ -70,9 +70,8 @@ impl Verifier<'_> {
             let left = negative == (insn.code & 0xf0 == BPF_ADD);
             let limit = self.pointer_limit(insn, p_reg, p, left)?;
             let operand = if p_reg == insn.dst { mark::SRC_IS_SCALAR } else { mark::DST_IS_SCALAR };
-            let state = operand
-                | if negative { mark::NEGATIVE } else { 0 }
-                | if constant { mark::IMMEDIATE } else { 0 };
+            let state =
+                operand | if negative { mark::NEGATIVE } else { 0 } | if constant { mark::IMMEDIATE } else { 0 };
             self.deep_alu |= !constant;
             found = Some(Sanitized { left, state, limit });
         }
@@ -135,7 +134,7 @@ impl Verifier<'_> {
                 return Err(Reject::StackPointerRange { reg: r, off: off as i32 });
             }
         } else if p.ty.is(Kind::MapValue)
-            && let Err(refusal) = self.check_map_value_byte(r, &p)
+            && let Err(refusal) = self.check_value_access(r, p.off, 1, false, true)
         {
             if matches!(refusal, Reject::Unsupported { .. }) {
                 return Err(refusal);

@@ -57,7 +57,8 @@ impl Verifier<'_> {
             }
         });
         // Whether a type can hold a lock is asked of maps and BTF: look first, change afterwards.
-        let mut frames = std::mem::take(if null_is_target { &mut self.cur.frames } else { &mut self.queue[queued].state.frames });
+        let mut frames =
+            std::mem::take(if null_is_target { &mut self.cur.frames } else { &mut self.queue[queued].state.frames });
         for frame in &mut frames {
             let spills = frame.stack.iter_mut().filter(|s| s.is_spill()).map(|s| &mut s.reg);
             for reg in frame.regs.iter_mut().chain(spills) {
@@ -101,7 +102,10 @@ impl Verifier<'_> {
     fn may_hold_lock(&self, reg: &Reg) -> bool {
         match reg.ty.kind {
             Kind::MapValue => reg.map().is_some_and(|m| self.map(m).has_lock()),
-            Kind::Btf if reg.ty.flags.has(Flags::ALLOC) => self.object_has_lock(reg),
+            Kind::Btf => {
+                let locks = [FieldKind::SpinLock, FieldKind::ResSpinLock];
+                self.record_of(reg).is_some_and(|record| locks.into_iter().any(|l| record.find(l).is_some()))
+            }
             _ => false,
         }
     }
