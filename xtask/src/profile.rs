@@ -6,7 +6,9 @@ mod ctx;
 mod helper_args;
 mod helpers;
 mod kfuncs;
+mod map_use;
 mod maps;
+mod rules;
 mod subjects;
 mod sys;
 
@@ -26,7 +28,7 @@ pub struct Options {
     /// The profile to compare with
     #[arg(long, default_value = "6.18")]
     profile: String,
-    /// Only these tables: helpers, helper-args, ctx, kfuncs, maps
+    /// Only these tables: helpers, helper-args, ctx, kfuncs, rules, maps, map-use
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Print at most this many disagreements per table
@@ -63,12 +65,14 @@ type Compare = fn(&mut Kernel, &Profile) -> Result<Tally>;
 pub fn run(options: &Options) -> Result<()> {
     let mut kernel = Kernel::open()?;
     let profile = host_profile(Profile::load(&options.profile)?, &mut kernel)?;
-    let tables: [(&str, Compare); 5] = [
+    let tables: [(&str, Compare); 7] = [
         ("helpers", helpers::compare),
         ("helper-args", helper_args::compare),
         ("ctx", ctx::compare),
         ("kfuncs", kfuncs::compare),
+        ("rules", rules::compare),
         ("maps", maps::compare),
+        ("map-use", map_use::compare),
     ];
     let mut differences = 0;
     for (name, compare) in tables {

@@ -57,7 +57,8 @@ fn loads(kernel: &mut Kernel, subject: &Subject) -> bool {
 /// All questions about argument `i`.
 fn ask(kernel: &mut Kernel, subject: &Subject, proto: &Proto, i: usize, maps: &Maps, tally: &mut Tally) {
     let arg = proto.args[i];
-    let Some(before) = proto.args[..i].iter().enumerate().map(|(n, a)| good(*a, n, maps)).collect::<Option<Vec<_>>>()
+    let Some(before) =
+        proto.args[..i].iter().enumerate().map(|(n, a)| good(*a, n, &maps.plain)).collect::<Option<Vec<_>>>()
     else {
         tally.undecided("an earlier argument cannot be supplied");
         return;
@@ -128,14 +129,14 @@ fn tail(log: &str) -> String {
 }
 
 /// Instructions that make register n + 1 a good argument of this kind.
-fn good(arg: Arg, n: usize, maps: &Maps) -> Option<Vec<Insn>> {
+pub fn good(arg: Arg, n: usize, map: &OwnedFd) -> Option<Vec<Insn>> {
     let reg = n as u8 + 1;
     let stack = || vec![code::copy(reg, 10), code::add(reg, -64)];
     Some(match arg.kind {
         ArgKind::None | ArgKind::Anything => vec![code::set(reg, 0)],
         _ if arg.nullable && !matches!(arg.kind, ArgKind::Mem(..)) => vec![code::set(reg, 0)],
         ArgKind::Ctx => vec![code::copy(reg, 6)],
-        ArgKind::ConstMapPtr => code::map(reg, maps.plain.as_raw_fd()).to_vec(),
+        ArgKind::ConstMapPtr => code::map(reg, map.as_raw_fd()).to_vec(),
         ArgKind::MapKey | ArgKind::MapValue(_) | ArgKind::Mem(..) | ArgKind::Stack => stack(),
         ArgKind::Size { .. } | ArgKind::ConstAllocSize => vec![code::set(reg, 8)],
         ArgKind::Dynptr { uninit: true, .. } => stack(),

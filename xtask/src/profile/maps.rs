@@ -83,7 +83,7 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
 }
 
 /// A map of the type that can be made, as small as it gets.
-fn working(ty: MapType) -> CreateAttr<'static> {
+pub fn working(ty: MapType) -> CreateAttr<'static> {
     use MapType::*;
     let (key_size, value_size, max_entries, map_flags) = match ty {
         Queue | Stack | BloomFilter => (0, 4, 1, 0),

@@ -1,0 +1,145 @@
+//! What a program type may do: attach types, privileges, sleeping, return values, LD_ABS, packet writes.
+
+use anyhow::Result;
+use isa::Insn;
+use spec::Profile;
+use spec::ctx::{AccessKind, CtxReg};
+use spec::profile::Caps;
+use spec::prog::{self, ProgContext, ProgType, ReturnRule};
+
+use super::Tally;
+use super::code;
+use super::subjects::{self, Subject};
+use super::sys::{Kernel, Load};
+
+const EINVAL: i32 = 22;
+const EPERM: i32 = 1;
+
+pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
+    let mut tally = Tally::default();
+    attach_types(kernel, &mut tally);
+    privileges(kernel, profile, &mut tally)?;
+    for subject in subjects::all(profile) {
+        if kernel.load(&subject.load(&code::returning(subject.good_return()), 1)).log.is_empty() {
+            tally.undecided(format!("{} is refused before verification", subject.prog.prog_type));
+            continue;
+        }
+        sleeping(kernel, &subject, &mut tally);
+        returns(kernel, &subject, &mut tally);
+        let ld_abs = [code::copy(6, 1), Insn { code: 0x30, ..Insn::default() }];
+        says_no(
+            kernel,
+            &subject,
+            &ld_abs,
+            "not allowed for this program type",
+            !prog::may_ld_abs(subject.prog.prog_type),
+            &mut tally,
+        );
+        packet_write(kernel, profile, &subject, &mut tally);
+    }
+    Ok(tally)
+}
+
+/// Every attach type number, and some that do not exist.
+fn attach_types(kernel: &mut Kernel, tally: &mut Tally) {
+    for &ty in ProgType::ALL {
+        for attach_type in (0..64).chain([1000]) {
+            let fixed = prog::fixup_attach_type(ty, attach_type);
+            let asked = ProgContext { attach_type: fixed, sleepable: ty == ProgType::Syscall, ..ProgContext::of(ty) };
+            let subject = Subject::of(asked);
+            let insns = code::returning(subject.good_return());
+            let answer = kernel.load(&Load { attach_type, ..subject.load(&insns, 1) });
+            if answer.log.is_empty() && answer.errno == EPERM {
+                tally.undecided(format!("{ty} is refused before verification"));
+                continue;
+            }
+            if ty == ProgType::LircMode2 {
+                // Cannot be told from a type that was not built.
+                tally.undecided("LIRC_MODE2 may not be built");
+                continue;
+            }
+            let refused = answer.log.is_empty() && answer.errno == EINVAL;
+            tally.compare(|| format!("{ty} attach type {attach_type}"), prog::attach_type_valid(ty, fixed), !refused);
+        }
+    }
+}
+
+/// Loading with one capability after the other missing.
+fn privileges(kernel: &mut Kernel, profile: &Profile, tally: &mut Tally) -> Result<()> {
+    let none = Caps::NONE;
+    let subsets = [
+        none,
+        Caps { bpf: true, ..none },
+        Caps { bpf: true, net_admin: true, ..none },
+        Caps { bpf: true, perfmon: true, ..none },
+        Caps { net_admin: true, perfmon: true, ..none },
+    ];
+    for subject in subjects::few(profile) {
+        let insns = code::returning(subject.good_return());
+        let load = subject.load(&insns, 1);
+        if kernel.load(&load).errno != 0 {
+            continue;
+        }
+        for caps in subsets {
+            let refused = kernel.with_caps(caps, |k| Ok(k.load(&load).errno == EPERM))?;
+            let needs = prog::load_needs(subject.prog.prog_type);
+            let met = (!needs.bpf || caps.has_bpf())
+                && (!needs.net_admin || caps.has_net_admin())
+                && (!needs.perfmon || caps.has_perfmon())
+                && (!profile.config.unprivileged_disabled || caps.has_bpf());
+            tally.compare(|| format!("{} loads with {caps:?}", subject.describe()), met, !refused);
+        }
+    }
+    Ok(())
+}
+
+fn sleeping(kernel: &mut Kernel, subject: &Subject, tally: &mut Tally) {
+    for sleepable in [false, true] {
+        let asked = Subject { prog: ProgContext { sleepable, ..subject.prog }, ..*subject };
+        let insns = code::returning(subject.good_return());
+        let answer = kernel.load(&asked.load(&insns, 1));
+        let refused = answer.log.contains("can be sleepable") || answer.log.contains("can only be sleepable");
+        let must = subject.prog.prog_type == ProgType::Syscall;
+        // A struct_ops member has its own say, with another text.
+        let ours = if sleepable { prog::may_be_sleepable(&asked.prog) } else { !must };
+        tally.compare(|| format!("{} loads", asked.describe()), ours, !refused);
+    }
+}
+
+fn returns(kernel: &mut Kernel, subject: &Subject, tally: &mut Tally) {
+    // What a struct_ops member returns is in its BTF.
+    if subject.prog.prog_type == ProgType::StructOps {
+        return;
+    }
+    for value in [i32::MIN, -4096, -4095, -1, 0, 1, 2, 3, 4, i32::MAX] {
+        let insns = code::returning(value);
+        let answer = kernel.load(&subject.load(&insns, 1));
+        let ours = match prog::return_rule(&subject.prog) {
+            ReturnRule::Any | ReturnRule::Unchecked => true,
+            ReturnRule::Range(low, high) => (low..=high).contains(&value.into()),
+            ReturnRule::Range32(low, high) => (low..=high).contains(&value),
+        };
+        tally.compare(|| format!("{} returns {value}", subject.describe()), ours, answer.errno == 0);
+    }
+}
+
+/// Whether these instructions, followed by a good return, are refused with this text.
+fn says_no(kernel: &mut Kernel, subject: &Subject, first: &[Insn], text: &str, ours: bool, tally: &mut Tally) {
+    let mut insns = first.to_vec();
+    insns.extend(code::returning(subject.good_return()));
+    let answer = kernel.load(&subject.load(&insns, 1));
+    tally.compare(|| format!("{} {text:?}", subject.describe()), ours, answer.log.contains(text));
+}
+
+/// A store through the context's packet pointer, where it has one.
+fn packet_write(kernel: &mut Kernel, profile: &Profile, subject: &Subject, tally: &mut Tally) {
+    let Some(layout) = profile.ctx(&subject.prog) else { return };
+    let field_of = |reg| layout.fields().find(|f| f.access.reg == reg && f.access.read != spec::ctx::Sizes::No);
+    let Some(data) = field_of(CtxReg::Pkt) else { return };
+    if layout.access(Caps::ALL, data.off as i32, data.width, AccessKind::Read).is_none() {
+        return;
+    }
+    let insns = [code::load(data.width, 2, 1, data.off as i16), code::store_imm(1, 2, 0, 0)];
+    let may = prog::packet_rules(subject.prog.prog_type).write;
+    says_no(kernel, subject, &insns, "cannot write into packet", !may, tally);
+}
