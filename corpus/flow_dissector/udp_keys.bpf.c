@@ -9,24 +9,25 @@ SEC("flow_dissector")
 int udp_keys(struct __sk_buff *skb)
 {
 	struct bpf_flow_keys *keys = skb->flow_keys;
-	struct iphdr ip;
-	struct udphdr udp;
+	struct cursor c = CURSOR(skb);
+	struct udphdr *udp;
+	struct iphdr *ip;
 
-	if (keys->n_proto != bpf_htons(ETH_P_IP))
+	if (keys->n_proto != bpf_htons(ETH_P_IP) || !skip(&c, keys->thoff, 64))
 		return BPF_DROP;
-	if (bpf_skb_load_bytes(skb, keys->thoff, &ip, sizeof(ip)))
+	ip = TAKE(&c, struct iphdr);
+	if (!ip || ip->ihl != 5 || ip->protocol != IPPROTO_UDP)
 		return BPF_DROP;
-	if (ip.protocol != IPPROTO_UDP)
+	udp = TAKE(&c, struct udphdr);
+	if (!udp)
 		return BPF_DROP;
 	keys->addr_proto = ETH_P_IP;
-	keys->ip_proto = ip.protocol;
-	keys->ipv4_src = ip.saddr;
-	keys->ipv4_dst = ip.daddr;
-	keys->thoff += sizeof(ip);
-	if (bpf_skb_load_bytes(skb, keys->thoff, &udp, sizeof(udp)))
-		return BPF_DROP;
-	keys->sport = udp.source;
-	keys->dport = udp.dest;
+	keys->ip_proto = ip->protocol;
+	keys->ipv4_src = ip->saddr;
+	keys->ipv4_dst = ip->daddr;
+	keys->thoff += sizeof(*ip);
+	keys->sport = udp->source;
+	keys->dport = udp->dest;
 	return BPF_OK;
 }
 

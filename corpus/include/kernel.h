@@ -50,6 +50,7 @@ enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
 enum { BPF_F_NO_PREALLOC = 1, BPF_F_RDONLY_PROG = 1 << 7 };
 #define BPF_F_CURRENT_CPU 0xffffffffULL
 enum { BPF_F_PSEUDO_HDR = 1 << 4, BPF_F_RECOMPUTE_CSUM = 1 };
+enum { BPF_HDR_START_MAC, BPF_HDR_START_NET };
 
 /* Answers. */
 enum xdp_action { XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT };

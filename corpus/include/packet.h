@@ -104,8 +104,22 @@ static __always_inline void *take(struct cursor *c, unsigned long size)
 
 	if (header + size > c->end)
 		return NULL;
+	/* A packet is nowhere near address 0: lets the compiler drop the test for it. */
+	if (!header)
+		__builtin_unreachable();
 	c->at = header + size;
 	return header;
+}
+
+/* Moves on by a number of bytes that is known only at run time, at most `max`. The barrier keeps the compiler from leaving out the
+ * comparison that it can prove itself and the verifier cannot. */
+static __always_inline bool skip(struct cursor *c, __u32 bytes, __u32 max)
+{
+	barrier_var(bytes);
+	if (bytes > max || c->at + bytes > c->end)
+		return false;
+	c->at += bytes;
+	return true;
 }
 
 #define TAKE(cursor, type) ((type *)take((cursor), sizeof(type)))

@@ -34,8 +34,9 @@ int bad_combined(struct __sk_buff *skb)
 {
 	volatile char buffer[300];
 
+	buffer[skb->mark & 255] = 1;
 	buffer[299] = skb->mark;
-	return inner(buffer[299]) & 1;
+	return inner(buffer[skb->len & 255] + buffer[299]) & 1;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Copies the first label of a DNS question out of the packet by bpf_skb_load_bytes and counts by it.
+// Copies the first label of a DNS question out of the packet by bpf_skb_load_bytes_relative and counts by it.
 #include "packet.h"
 
-#define QUESTION (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct udphdr) + 12)
+#define QUESTION (sizeof(struct iphdr) + sizeof(struct udphdr) + 12)
 
 struct label {
 	char text[16];
@@ -20,13 +20,19 @@ int dns_name(struct __sk_buff *skb)
 {
 	struct label label = {};
 	__u32 one = 1, *count;
-	__u8 length;
+	__u8 first;
+	__u32 length;
 
-	if (bpf_skb_load_bytes(skb, QUESTION, &length, 1))
+	if (bpf_skb_load_bytes_relative(skb, QUESTION, &first, 1, BPF_HDR_START_NET))
 		return 0;
-	if (length == 0 || length > sizeof(label.text))
+	length = first;
+	if (length == 0)
 		return 0;
-	if (bpf_skb_load_bytes(skb, QUESTION + 1, label.text, length))
+	/* Without this the compiler makes one comparison of the two, on another register than the one that is passed. */
+	barrier_var(length);
+	if (length > sizeof(label.text))
+		return 0;
+	if (bpf_skb_load_bytes_relative(skb, QUESTION + 1, label.text, length, BPF_HDR_START_NET))
 		return 0;
 	count = bpf_map_lookup_elem(&names, &label);
 	if (count)

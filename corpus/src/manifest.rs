@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::input::{Task, Value};
+use crate::input::{Struct, Task, Value};
 use crate::{Error, Files, literal};
 
 /// One `[[object]]`: `<name>.bpf.c`, `<name>.bpf.o` and `<name>.recorded.json` of the manifest's folder.
@@ -18,6 +18,9 @@ pub struct Object {
     pub programs: Vec<Program>,
     #[serde(default, rename = "run")]
     pub runs: Vec<Run>,
+    /// Maps whose contents depend on time or chance; they are neither recorded nor compared.
+    #[serde(default)]
+    pub unstable: Vec<String>,
 }
 
 /// What the author expects of one program.
@@ -69,9 +72,15 @@ pub struct Step {
     /// Fields of the context structure (`xdp_md`, `__sk_buff`, `bpf_sock_addr`, ...) by name; the rest are zero.
     #[serde(default)]
     pub ctx: BTreeMap<String, i64>,
-    /// Fields of a tracepoint's record by name.
+    /// A tracepoint's record, laid out as the kernel's BTF has it (`trace_event_raw_sys_enter`).
     #[serde(default)]
-    pub record: BTreeMap<String, Value>,
+    pub record: Option<Struct>,
+    /// Bytes behind the record's structure: what its `__data_loc` members point to.
+    #[serde(default, with = "optional_bytes")]
+    pub record_tail: Option<Vec<u8>>,
+    /// The context of a `syscall` program: plain memory.
+    #[serde(default, with = "optional_bytes")]
+    pub memory: Option<Vec<u8>>,
     /// Arguments of raw tracepoints, LSM hooks and fentry, in order.
     #[serde(default)]
     pub args: Vec<Value>,
@@ -88,6 +97,9 @@ pub struct Step {
     /// Packet afterwards; absent means that nobody expects anything.
     #[serde(default)]
     pub packet_out: Option<Packet>,
+    /// Memory afterwards, likewise.
+    #[serde(default, with = "optional_bytes")]
+    pub memory_out: Option<Vec<u8>>,
 }
 
 /// Bytes of a packet.

@@ -85,9 +85,21 @@ pub struct Stats {
 pub struct Log {
     pub lines: usize,
     pub hash: String,
-    /// Absent when longer than `MAX_LOG`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Absent when longer than `MAX_LOG`. A list of lines in the file, so that versions can be compared by line.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_lines")]
     pub text: Option<String>,
+}
+
+mod as_lines {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(text: &Option<String>, s: S) -> Result<S::Ok, S::Error> {
+        text.as_ref().map(|t| t.split('\n').collect::<Vec<_>>()).serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+        Ok(Option::<Vec<String>>::deserialize(d)?.map(|lines| lines.join("\n")))
+    }
 }
 
 impl Log {
@@ -127,9 +139,14 @@ pub struct Step {
     /// Hex; absent for programs without a packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packet_out: Option<String>,
+    /// Hex of the context afterwards: `__sk_buff`, flow keys, the memory of a `syscall` program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ctx_out: Option<String>,
 }
 
-/// A map's contents in canonical order (by key bytes). Array elements that are all zero are left out.
+/// A map's contents in canonical order: by key bytes, queues and stacks as they pop with empty keys. Array elements that are all zero
+/// are left out. Global variables are called `.data` and `.bss`; `.rodata` and maps that user space cannot read back (buffers, program
+/// arrays, devices, maps of maps) are not recorded.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Map {
@@ -214,7 +231,7 @@ mod tests {
                         errno: -13,
                         message: vec!["R1 !read_ok".into()],
                         stats: None,
-                        log: Log::new("R1 !read_ok\n"),
+                        log: Log::new("0: (95) exit\nR1 !read_ok\n\n"),
                     },
                     kernel: None,
                 },
@@ -223,7 +240,7 @@ mod tests {
             runs: vec![Run {
                 name: "r".into(),
                 outcome: RunOutcome::Ran {
-                    steps: vec![Step { returns: 2, packet_out: Some("00".into()) }],
+                    steps: vec![Step { returns: 2, packet_out: Some("00".into()), ctx_out: None }],
                     maps: vec![],
                     events: vec![],
                 },

@@ -40,16 +40,11 @@ static __always_inline bool skip_tags(struct cursor *c, struct finding *f)
 static __always_inline bool skip_ipv4(struct cursor *c, struct finding *f)
 {
 	struct iphdr *ip = TAKE(c, struct iphdr);
-	__u32 options;
 
 	if (!ip || ip->ihl < 5)
 		return false;
 	f->protocol = ip->protocol;
-	options = (ip->ihl - 5) * 4;
-	if (c->at + options > c->end)
-		return false;
-	c->at += options;
-	return true;
+	return skip(c, (ip->ihl - 5) * 4, 40);
 }
 
 static __always_inline bool is_extension(__u8 header)
@@ -66,15 +61,12 @@ static __always_inline bool skip_ipv6(struct cursor *c, struct finding *f)
 	f->protocol = ip->nexthdr;
 	for (int i = 0; i < MAX_EXTENSIONS && is_extension(f->protocol); i++) {
 		struct ipv6_extension *ext = TAKE(c, struct ipv6_extension);
-		__u32 rest;
 
 		if (!ext)
 			return false;
 		f->protocol = ext->nexthdr;
-		rest = ext->length * 8;
-		if (c->at + rest > c->end)
+		if (!skip(c, ext->length * 8, 255 * 8))
 			return false;
-		c->at += rest;
 	}
 	return true;
 }
@@ -98,9 +90,8 @@ static __always_inline __u16 find_mss(struct cursor *c, __u32 left)
 
 				return mss ? bpf_ntohs(*mss) : 0;
 			}
-			if (c->at + (size - 2) > c->end)
+			if (!skip(c, size - 2, 38))
 				return 0;
-			c->at += size - 2;
 		}
 		if (left < size)
 			return 0;
@@ -116,6 +107,7 @@ int parse_deep(struct xdp_md *ctx)
 	struct ethhdr *eth = TAKE(&c, struct ethhdr);
 	struct finding f = {};
 	__u32 key = 0;
+	__u16 mss;
 
 	if (!eth)
 		return XDP_DROP;
@@ -137,7 +129,10 @@ int parse_deep(struct xdp_md *ctx)
 		if (!tcp || tcp->doff < 5)
 			return XDP_DROP;
 		f.dest = bpf_ntohs(tcp->dest);
-		f.mss = find_mss(&c, (tcp->doff - 5) * 4);
+		mss = find_mss(&c, (tcp->doff - 5) * 4);
+		/* Keeps the compiler from joining the stores to two members into one through a computed pointer. */
+		barrier_var(mss);
+		f.mss = mss;
 	} else if (f.protocol == IPPROTO_UDP) {
 		struct udphdr *udp = TAKE(&c, struct udphdr);
 
