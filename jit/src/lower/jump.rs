@@ -1,0 +1,98 @@
+//! Jumps, exit, and the prologue of functions. Jumps backwards pay for the slots that they go over, so that no loop is free.
+
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
+use isa::{Decoded, JumpOp, Kind, Rhs, Width};
+
+use crate::emit::Emitter;
+use crate::regs::reg;
+
+/// How often `may_goto` falls through in one call of a function (the kernel's limit of a loop).
+const MAX_LOOPS: i32 = 8 * 1024 * 1024;
+
+/// Where the counter of `may_goto` is, from r10: in the gap above the frame, which no access of a program reaches.
+const LOOP_COUNTER: i32 = 64;
+
+/// Emitted where a function is entered.
+pub(crate) fn prologue(e: &mut Emitter<'_>) {
+    // A counter that no `may_goto` reads costs one store per call; only programs with one pay it.
+    let used = e.source.insns.iter().any(|i| isa::classify(*i).is_some_and(|op| op.kind() == Kind::MayGoto));
+    if used {
+        dynasm!(e.a ; .arch x64 ; mov QWORD [rbp + LOOP_COUNTER], MAX_LOOPS);
+    }
+}
+
+pub(super) fn exit(e: &mut Emitter<'_>) {
+    dynasm!(e.a ; .arch x64 ; ret);
+}
+
+pub(super) fn always(e: &mut Emitter<'_>, d: &Decoded) {
+    if let Some(slots) = backwards(d) {
+        e.count(slots);
+    }
+    let target = e.target(d);
+    dynasm!(e.a ; .arch x64 ; jmp =>target);
+}
+
+pub(super) fn may_goto(e: &mut Emitter<'_>, d: &Decoded) {
+    let go_on = e.a.new_dynamic_label();
+    dynasm!(e.a
+        ; .arch x64
+        ; sub QWORD [rbp + LOOP_COUNTER], 1
+        ; jns =>go_on
+        ; mov QWORD [rbp + LOOP_COUNTER], 0
+    );
+    always(e, d);
+    dynasm!(e.a ; .arch x64 ; =>go_on);
+}
+
+/// Slots that a jump backwards repeats.
+fn backwards(d: &Decoded) -> Option<i64> {
+    d.distance().filter(|n| *n < 0).map(|n| -n)
+}
+
+pub(super) fn conditional(e: &mut Emitter<'_>, d: &Decoded, width: Width, op: JumpOp, rhs: Rhs) {
+    compare(e, d, width, op, rhs);
+    match backwards(d).filter(|_| e.source.budget) {
+        None => {
+            let target = e.target(d);
+            jump_if(e, op, target);
+        }
+        Some(slots) => {
+            let (taken, not_taken) = (e.a.new_dynamic_label(), e.a.new_dynamic_label());
+            jump_if(e, op, taken);
+            dynasm!(e.a ; .arch x64 ; jmp =>not_taken ; =>taken);
+            e.count(slots);
+            let target = e.target(d);
+            dynasm!(e.a ; .arch x64 ; jmp =>target ; =>not_taken);
+        }
+    }
+}
+
+fn compare(e: &mut Emitter<'_>, d: &Decoded, width: Width, op: JumpOp, rhs: Rhs) {
+    let (dst, src, imm) = (reg(d.dst), reg(d.src), d.imm);
+    match (op, width, rhs) {
+        (JumpOp::Set, Width::W64, Rhs::X) => dynasm!(e.a ; .arch x64 ; test Rq(dst), Rq(src)),
+        (JumpOp::Set, Width::W32, Rhs::X) => dynasm!(e.a ; .arch x64 ; test Rd(dst), Rd(src)),
+        (JumpOp::Set, Width::W64, Rhs::K) => dynasm!(e.a ; .arch x64 ; test Rq(dst), imm),
+        (JumpOp::Set, Width::W32, Rhs::K) => dynasm!(e.a ; .arch x64 ; test Rd(dst), imm),
+        (_, Width::W64, Rhs::X) => dynasm!(e.a ; .arch x64 ; cmp Rq(dst), Rq(src)),
+        (_, Width::W32, Rhs::X) => dynasm!(e.a ; .arch x64 ; cmp Rd(dst), Rd(src)),
+        (_, Width::W64, Rhs::K) => dynasm!(e.a ; .arch x64 ; cmp Rq(dst), imm),
+        (_, Width::W32, Rhs::K) => dynasm!(e.a ; .arch x64 ; cmp Rd(dst), imm),
+    }
+}
+
+fn jump_if(e: &mut Emitter<'_>, op: JumpOp, to: DynamicLabel) {
+    match op {
+        JumpOp::Eq => dynasm!(e.a ; .arch x64 ; je =>to),
+        JumpOp::Ne | JumpOp::Set => dynasm!(e.a ; .arch x64 ; jne =>to),
+        JumpOp::Gt => dynasm!(e.a ; .arch x64 ; ja =>to),
+        JumpOp::Ge => dynasm!(e.a ; .arch x64 ; jae =>to),
+        JumpOp::Lt => dynasm!(e.a ; .arch x64 ; jb =>to),
+        JumpOp::Le => dynasm!(e.a ; .arch x64 ; jbe =>to),
+        JumpOp::Sgt => dynasm!(e.a ; .arch x64 ; jg =>to),
+        JumpOp::Sge => dynasm!(e.a ; .arch x64 ; jge =>to),
+        JumpOp::Slt => dynasm!(e.a ; .arch x64 ; jl =>to),
+        JumpOp::Sle => dynasm!(e.a ; .arch x64 ; jle =>to),
+    }
+}
