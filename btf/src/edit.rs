@@ -51,7 +51,15 @@ impl Editor {
         Some(self.types.get(start..end)?.chunks_exact(4).filter_map(|w| u32_at(w, 0)).collect())
     }
 
+    /// Offset of a string, appended unless it is there already.
     pub fn add_string(&mut self, s: &str) -> u32 {
+        let mut start = 0;
+        for nul in memchr::memchr_iter(0, &self.strs) {
+            if &self.strs[start..nul] == s.as_bytes() {
+                return start as u32;
+            }
+            start = nul + 1;
+        }
         let off = self.strs.len() as u32;
         self.strs.extend_from_slice(s.as_bytes());
         self.strs.push(0);

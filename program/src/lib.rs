@@ -20,8 +20,10 @@ pub struct Program {
     pub flags: u32,
     pub license: String,
     pub kern_version: u32,
-    /// BTF type id in the kernel's BTF (or in `attach_target`'s).
+    /// BTF type id in the kernel's BTF.
     pub attach_btf_id: u32,
+    /// What the section name says the program attaches to, empty when it says nothing: `sched/sched_switch`, `tcp_v4_connect`.
+    pub attach_to: String,
     /// Slots. `lddw` with src 1/2 (map fd / map value) has an index into `maps` as imm, -1 for a missing map, except at the
     /// slots in `raw_fd_insns`, whose imm is a deliberately wrong number and stays one.
     pub insns: Vec<Insn>,
@@ -46,22 +48,27 @@ impl InfoTable {
     /// The records as rows of little-endian words; the tail of a record beyond its last whole word is dropped.
     pub fn rows(&self) -> impl Iterator<Item = Vec<u32>> + '_ {
         let rec = self.rec_size.max(4) as usize;
-        self.bytes.chunks_exact(rec).map(|r| {
-            r.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect()
-        })
+        self.bytes
+            .chunks_exact(rec)
+            .map(|r| r.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect())
     }
 }
 
 /// A map as `BPF_MAP_CREATE` would get it, with the contents that a loader puts in before the program runs.
 #[derive(Clone, Debug, Default)]
 pub struct MapDef {
+    /// As the kernel is told: at most 15 bytes.
     pub name: String,
+    /// The name in the object, which `slots` go by; empty when the map did not come from an object.
+    pub full_name: String,
     pub map_type: u32,
     pub key_size: u32,
     pub value_size: u32,
     pub max_entries: u32,
     pub map_flags: u32,
     pub map_extra: u64,
+    /// Counts when `map_flags` has BPF_F_NUMA_NODE.
+    pub numa_node: u32,
     pub btf: Option<Arc<btf::Btf>>,
     pub btf_key_type_id: u32,
     pub btf_value_type_id: u32,

@@ -215,3 +215,9 @@ fn find_candidates(local: &Btf, target: &Btf, root: u32) -> Vec<u32> {
 pub fn kinds_compatible(a: Kind, b: Kind) -> bool {
     compat::kinds_alike(a, b)
 }
+
+/// Whether a local type exists in the target as that type, as far as CO-RE looks (`bpf_core_type_exists`). For kernel functions
+/// and variables, whose names were compared by the caller.
+pub fn types_compatible(local: &Btf, local_id: u32, target: &Btf, target_id: u32) -> bool {
+    compat::Comparison::new(local, target, local_id).types(local_id, target_id).unwrap_or(false)
+}

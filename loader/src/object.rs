@@ -1,0 +1,229 @@
+//! An opened object: the order in which its sections are read, and what callers see of it.
+
+use crate::elf::Elf;
+use crate::externs::{self, Externs};
+use crate::functions::{self, Functions};
+use crate::info::Info;
+use crate::link::Linker;
+use crate::maps::{self, Maps};
+use crate::section_name::{self, Target};
+use crate::{Error, btf_fixup, presets};
+use btf::ext::{BtfExt, CoreRelo};
+use btf::{Btf, Editor};
+use program::{MapDef, Program};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What opening an object depends on besides its bytes.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Prefix of the names of data maps. libbpf takes the file name up to its first dot.
+    pub object_name: String,
+    /// `LINUX_KERNEL_VERSION`, and `kern_version` of objects that state none: major << 16 | minor << 8 | patch.
+    pub kernel_version: u32,
+    /// Text of a kernel configuration (`CONFIG_X=y` lines) for `.kconfig` externs.
+    pub kconfig: Option<String>,
+    /// Addresses of kernel symbols for `.ksyms` externs declared as `void`. Without it they all get one made-up address.
+    pub kallsyms: Option<Arc<HashMap<String, u64>>>,
+    /// `name=value`: initial values of global variables.
+    pub presets: Vec<String>,
+    /// Size of perf event arrays that state none.
+    pub cpus: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            object_name: String::new(),
+            kernel_version: 6 << 16 | 18 << 8 | 44,
+            kconfig: None,
+            kallsyms: None,
+            presets: Vec::new(),
+            cpus: 1,
+        }
+    }
+}
+
+impl Options {
+    /// The object name that libbpf derives from a path.
+    pub fn name_from_path(path: &std::path::Path) -> String {
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        maps::kernel_name(name.split('.').next().unwrap_or_default())
+    }
+}
+
+/// An entry-point program of an object.
+#[derive(Clone, Debug)]
+pub struct ObjProgram {
+    pub name: String,
+    /// Without a leading `?`.
+    pub section: String,
+    /// False for `SEC("?...")`: loaded only on request.
+    pub autoload: bool,
+    /// 0 when the section name tells none.
+    pub prog_type: u32,
+    pub expected_attach_type: u32,
+    pub flags: u32,
+    /// What the section name says behind its first `/`.
+    pub attach_to: String,
+    pub(crate) target: Target,
+    pub(crate) function: usize,
+}
+
+/// An opened object.
+#[derive(Clone, Debug)]
+pub struct Object {
+    pub programs: Vec<ObjProgram>,
+    /// All maps, as far as they are known without a kernel (struct_ops are completed when linking).
+    pub maps: Vec<Arc<MapDef>>,
+    pub license: String,
+    pub kern_version: u32,
+    /// As it would be given to the kernel.
+    pub btf: Option<Arc<Btf>>,
+    pub(crate) parts: Arc<Parts>,
+}
+
+/// What linking needs.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub functions: Functions,
+    pub maps: Maps,
+    pub externs: Externs,
+    pub info: Option<Info>,
+    /// By section, by instruction.
+    pub core: HashMap<usize, Vec<CoreRelo>>,
+    pub options: Options,
+}
+
+/// Longest license that libbpf keeps.
+const MAX_LICENSE: usize = 63;
+
+/// Opens an ELF object.
+pub fn open(bytes: &[u8], options: &Options) -> Result<Object, Error> {
+    let elf = Elf::parse(bytes)?;
+    let mut functions = Functions::collect(&elf)?;
+    let (btf, ext, externs) = read_btf(&elf, &functions)?;
+    let mut maps = Maps::collect(&elf, btf.as_ref(), &externs, options)?;
+    functions::relocate(&elf, &mut functions, &maps, &externs)?;
+    maps.relocate(&elf, &functions)?;
+    presets::apply(&options.presets, btf.as_deref(), &mut maps)?;
+    let info = match (&btf, &ext) {
+        (Some(btf), Some(ext)) => Some(Info::collect(btf, ext, &functions)?),
+        _ => None,
+    };
+    let core = match (&btf, &ext) {
+        (Some(btf), Some(ext)) => core_relos(btf, ext, &functions),
+        _ => HashMap::new(),
+    };
+    let programs = programs(&elf, &functions);
+    let finished = maps.list.iter().map(|m| Arc::new(maps::finish(m.def.clone(), options.cpus))).collect();
+    let parts = Parts { functions, maps, externs, info, core, options: options.clone() };
+    Ok(Object {
+        programs,
+        maps: finished,
+        license: license(&elf),
+        kern_version: version(&elf)?.unwrap_or(options.kernel_version),
+        btf,
+        parts: Arc::new(parts),
+    })
+}
+
+type BtfParts = (Option<Arc<Btf>>, Option<BtfExt>, Externs);
+
+/// Reads `.BTF` and `.BTF.ext`, and makes of the former what the kernel takes.
+fn read_btf(elf: &Elf, functions: &Functions) -> Result<BtfParts, Error> {
+    let bad = |section| move |source| Error::Btf { section, source };
+    let raw = elf.section(".BTF").map(|(_, s)| s.data).filter(|d| !d.is_empty());
+    let btf = raw.map(Btf::parse).transpose().map_err(bad(".BTF"))?;
+    let mut edit = btf.as_ref().map(Editor::new);
+    let externs = externs::collect(elf, btf.as_ref(), &mut edit)?;
+    let (Some(original), Some(edit)) = (btf, edit) else { return Ok((None, None, externs)) };
+    // Externs have changed what DATASECs say; read on from there.
+    let mut edited = edit.finish().map_err(bad(".BTF"))?;
+    let mut edit = Editor::new(&edited);
+    btf_fixup::datasecs(elf, &edited, &mut edit)?;
+    let hidden = functions.list.iter().filter(|f| f.hidden && functions.is_sub(f)).map(|f| f.name.as_str());
+    btf_fixup::hidden_functions(&edited, &mut edit, hidden);
+    let bytes = edit.to_bytes();
+    if bytes != original.raw() {
+        edited = Btf::parse_vec(bytes, None).map_err(bad(".BTF"))?;
+    }
+    let ext = elf.section(".BTF.ext").map(|(_, s)| s.data).filter(|d| !d.is_empty());
+    let ext = ext.map(BtfExt::parse).transpose().map_err(bad(".BTF.ext"))?;
+    Ok((Some(Arc::new(edited)), ext, externs))
+}
+
+fn core_relos(btf: &Btf, ext: &BtfExt, functions: &Functions) -> HashMap<usize, Vec<CoreRelo>> {
+    let by_name: HashMap<&str, usize> = functions.code.iter().map(|(i, c)| (c.name.as_str(), *i)).collect();
+    let mut all: HashMap<usize, Vec<CoreRelo>> = HashMap::new();
+    for section in &ext.core_relo.sections {
+        if let Some(&index) = by_name.get(btf.string(section.sec_name_off)) {
+            all.entry(index).or_default().extend(ext.core_relos(section));
+        }
+    }
+    for relos in all.values_mut() {
+        relos.sort_by_key(|r| r.insn_off);
+    }
+    all
+}
+
+fn programs(elf: &Elf, functions: &Functions) -> Vec<ObjProgram> {
+    let lenient = elf.sections.iter().any(|s| maps::is_legacy_section(s.name));
+    let entry = |(index, f): (usize, &functions::Function)| {
+        let full = functions.section_name(f);
+        let section = full.strip_prefix('?').unwrap_or(full);
+        let mut program = ObjProgram {
+            name: f.name.clone(),
+            section: section.to_owned(),
+            autoload: section.len() == full.len(),
+            prog_type: 0,
+            expected_attach_type: 0,
+            flags: 0,
+            attach_to: String::new(),
+            target: Target::None,
+            function: index,
+        };
+        if let Some(name) = section_name::read(section, lenient) {
+            program.prog_type = name.def.prog_type.raw();
+            program.expected_attach_type = name.def.attach_type;
+            program.flags = name.def.flags;
+            program.attach_to = name.rest.to_owned();
+            program.target = name.def.target;
+        }
+        program
+    };
+    functions.list.iter().enumerate().filter(|(_, f)| !functions.is_sub(f)).map(entry).collect()
+}
+
+fn license(elf: &Elf) -> String {
+    let data = elf.section("license").map_or(&[][..], |(_, s)| s.data);
+    let end = data.iter().position(|&b| b == 0).unwrap_or(data.len()).min(MAX_LICENSE);
+    String::from_utf8_lossy(&data[..end]).into_owned()
+}
+
+fn version(elf: &Elf) -> Result<Option<u32>, Error> {
+    let Some((_, section)) = elf.section("version") else { return Ok(None) };
+    match <[u8; 4]>::try_from(section.data) {
+        Ok(bytes) => Ok(Some(u32::from_le_bytes(bytes))),
+        Err(_) => Err(Error::section("version", format!("has {} bytes, expected 4", section.data.len()))),
+    }
+}
+
+impl Object {
+    /// The program of an index into `programs`, relocated for a kernel. To link several programs, [`Object::linker`] is cheaper.
+    pub fn program(&self, index: usize, target: Option<&Btf>) -> Result<Program, Error> {
+        self.linker(target).program(index)
+    }
+
+    /// A linker for all programs of the object.
+    pub fn linker<'a>(&'a self, target: Option<&'a Btf>) -> Linker<'a> {
+        Linker::new(self, target)
+    }
+
+    /// Whether linking for a kernel needs its BTF: CO-RE relocations, kernel symbols, BTF attach targets.
+    pub fn needs_target(&self) -> bool {
+        let symbol = |e: &externs::Extern| matches!(e.what, externs::What::Symbol { .. });
+        let target = |p: &ObjProgram| matches!(p.target, Target::Btf { .. } | Target::StructOps);
+        !self.parts.core.is_empty() || self.parts.externs.list.iter().any(symbol) || self.programs.iter().any(target)
+    }
+}

@@ -1,0 +1,383 @@
+//! The same objects through libbpf: instructions, maps, BTF and tables must be equal, byte for byte.
+//!
+//! Runs on the objects under the folders in `BPFVERDICT_OBJECTS` (colon-separated). libbpf creates the maps in the running
+//! kernel, so it needs root. What libbpf refuses must be refused here too, except for legacy `maps` sections.
+// Talking to libbpf's C interface; nothing but this test does.
+#![allow(unsafe_code)]
+
+use isa::Insn;
+use libbpf_sys as sys;
+use loader::Options;
+use program::{InfoTable, MapDef, Program};
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, c_char};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+fn text(p: *const c_char) -> String {
+    if p.is_null() {
+        return String::new();
+    }
+    // SAFETY: libbpf gives NUL-terminated strings that live as long as the object.
+    unsafe { CStr::from_ptr(p) }.to_string_lossy().into_owned()
+}
+
+/// An object opened by libbpf.
+struct Theirs(*mut sys::bpf_object);
+
+impl Drop for Theirs {
+    fn drop(&mut self) {
+        // SAFETY: made by bpf_object__open_mem, closed once.
+        unsafe { sys::bpf_object__close(self.0) }
+    }
+}
+
+impl Theirs {
+    fn open(bytes: &[u8], name: &str) -> Option<Self> {
+        let name = CString::new(name).expect("no NUL in a file name");
+        // SAFETY: all-zero is a valid value of this plain C struct; `name` outlives the call.
+        let mut opts: sys::bpf_object_open_opts = unsafe { std::mem::zeroed() };
+        opts.sz = size_of::<sys::bpf_object_open_opts>() as _;
+        opts.object_name = name.as_ptr();
+        // SAFETY: the buffer and options live through the call, which copies what it keeps.
+        let object = unsafe { sys::bpf_object__open_mem(bytes.as_ptr().cast(), bytes.len() as _, &opts) };
+        if object.is_null() { None } else { Some(Self(object)) }
+    }
+
+    fn programs(&self) -> Vec<*mut sys::bpf_program> {
+        let mut all = Vec::new();
+        let mut next = std::ptr::null_mut();
+        loop {
+            // SAFETY: the object is open, `next` is null or came from the call before.
+            next = unsafe { sys::bpf_object__next_program(self.0, next) };
+            if next.is_null() {
+                return all;
+            }
+            all.push(next);
+        }
+    }
+
+    fn maps(&self) -> Vec<*mut sys::bpf_map> {
+        let mut all = Vec::new();
+        let mut next = std::ptr::null_mut();
+        loop {
+            // SAFETY: as for programs.
+            next = unsafe { sys::bpf_object__next_map(self.0, next) };
+            if next.is_null() {
+                return all;
+            }
+            all.push(next);
+        }
+    }
+}
+
+fn bytes_of<T>(data: *const T, count: usize) -> Vec<u8> {
+    if data.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: libbpf says that `count` plain C structs are there.
+    unsafe { std::slice::from_raw_parts(data.cast::<u8>(), count * size_of::<T>()) }.to_vec()
+}
+
+/// Everything compared, in words, so that a difference can be shown.
+fn show_insns(insns: &[Insn], raw: &[u32], name_of: impl Fn(i32) -> String) -> Vec<String> {
+    insns
+        .iter()
+        .enumerate()
+        .map(|(at, i)| {
+            let map = i.code == 0x18 && (i.src == 1 || i.src == 2) && !raw.contains(&(at as u32));
+            let imm = if map { name_of(i.imm) } else { i.imm.to_string() };
+            format!("{:02x} {} {} {} {imm}", i.code, i.dst, i.src, i.off)
+        })
+        .collect()
+}
+
+fn first_difference(what: &str, a: &[String], b: &[String]) -> Option<String> {
+    let at =
+        a.iter().zip(b).position(|(a, b)| a != b).or_else(|| (a.len() != b.len()).then_some(a.len().min(b.len())))?;
+    let show = |v: &[String]| v.get(at).cloned().unwrap_or_else(|| "(end)".into());
+    Some(format!("{what}[{at}]: ours {}, libbpf {} ({} / {})", show(a), show(b), a.len(), b.len()))
+}
+
+fn rows(table: &InfoTable) -> Vec<String> {
+    table.bytes.chunks(table.rec_size.max(1) as usize).map(|r| format!("{r:02x?}")).collect()
+}
+
+fn program_differences(ours: &Program, theirs: *const sys::bpf_program, fds: &HashMap<i32, String>) -> Vec<String> {
+    let mut out = Vec::new();
+    // SAFETY: the program belongs to an open, prepared object; counts are those of the arrays.
+    let (insns, func, line, kind, attach, flags) = unsafe {
+        let insns = bytes_of(sys::bpf_program__insns(theirs), sys::bpf_program__insn_cnt(theirs) as usize);
+        let func = bytes_of(sys::bpf_program__func_info(theirs), sys::bpf_program__func_info_cnt(theirs) as usize);
+        let line = bytes_of(sys::bpf_program__line_info(theirs), sys::bpf_program__line_info_cnt(theirs) as usize);
+        let attach = sys::bpf_program__expected_attach_type(theirs);
+        (insns, func, line, sys::bpf_program__type(theirs), attach, sys::bpf_program__flags(theirs))
+    };
+    let insns: Vec<Insn> = insns.as_chunks::<8>().0.iter().map(|b| Insn::from_bytes(*b)).collect();
+    let our_map = |i: i32| ours.maps.get(i as usize).map_or("?".into(), |m| map_name(m));
+    let a = show_insns(&ours.insns, &ours.raw_fd_insns, our_map);
+    let their_map = |fd: i32| fds.get(&fd).cloned().unwrap_or_else(|| format!("fd {fd}"));
+    let b = show_insns(&insns, &ours.raw_fd_insns, their_map);
+    out.extend(first_difference("insn", &a, &b));
+    let theirs = |bytes, rec_size| InfoTable { rec_size, bytes };
+    out.extend(first_difference("func_info", &rows(&ours.func_info), &rows(&theirs(func, 8))));
+    out.extend(first_difference("line_info", &rows(&ours.line_info), &rows(&theirs(line, 16))));
+    // usdt gets its attach type, sleepable and frags their flags, only while loading.
+    let usdt = ours.section.starts_with("usdt");
+    if ours.prog_type != kind || (ours.expected_attach_type != attach && !usdt) || flags != 0 {
+        let ours = (ours.prog_type, ours.expected_attach_type);
+        out.push(format!("type: ours {ours:?}, libbpf {:?} flags {flags}", (kind, attach)));
+    }
+    out
+}
+
+/// Data maps have a name made of the object's and the section's, unless that has a second dot; others have their own.
+fn map_name(m: &MapDef) -> String {
+    let section = m.full_name.strip_prefix('.');
+    if section.is_some_and(|s| !s.contains('.')) { m.name.clone() } else { m.full_name.clone() }
+}
+
+fn map_row(m: &MapDef) -> String {
+    let value0 = m.value0.clone().unwrap_or_default();
+    let value0 = if m.full_name.starts_with('.') || m.full_name.is_empty() { value0 } else { Vec::new() };
+    let zero = value0.iter().all(|&b| b == 0);
+    format!(
+        "{} type {} key {} value {} max {} flags {:#x} extra {:#x} numa {} btf {} {} data {:02x?}",
+        map_name(m),
+        m.map_type,
+        m.key_size,
+        m.value_size,
+        m.max_entries,
+        m.map_flags,
+        m.map_extra,
+        m.numa_node,
+        m.btf_key_type_id,
+        // libbpf keeps it, but does not give it to the kernel.
+        if m.map_type == 26 { 0 } else { m.btf_value_type_id },
+        if zero { Vec::new() } else { value0 }
+    )
+}
+
+/// Contents of a data map; only before the maps are created, when libbpf lets go of some.
+fn their_data(map: *mut sys::bpf_map) -> Vec<u8> {
+    // SAFETY: the map belongs to an open object; initial_value says how long its data is.
+    unsafe {
+        let mut len = 0;
+        let data = sys::bpf_map__initial_value(map, &mut len);
+        if data.is_null() || !sys::bpf_map__is_internal(map) {
+            Vec::new()
+        } else {
+            bytes_of(data.cast::<u8>(), len as usize)
+        }
+    }
+}
+
+fn their_map_row(map: *mut sys::bpf_map, bytes: Vec<u8>) -> (i32, String) {
+    // SAFETY: the map belongs to an open, prepared object.
+    unsafe {
+        let kconfig = text(sys::bpf_map__name(map)).ends_with(".kconfig");
+        let bytes = if kconfig { their_data(map) } else { bytes };
+        let zero = bytes.iter().all(|&b| b == 0);
+        let row = format!(
+            "{} type {} key {} value {} max {} flags {:#x} extra {:#x} numa {} btf {} {} data {:02x?}",
+            text(sys::bpf_map__name(map)),
+            sys::bpf_map__type(map),
+            sys::bpf_map__key_size(map),
+            sys::bpf_map__value_size(map),
+            sys::bpf_map__max_entries(map),
+            sys::bpf_map__map_flags(map),
+            sys::bpf_map__map_extra(map),
+            sys::bpf_map__numa_node(map),
+            sys::bpf_map__btf_key_type_id(map),
+            if sys::bpf_map__type(map) == 26 { 0 } else { sys::bpf_map__btf_value_type_id(map) },
+            if zero { Vec::new() } else { bytes }
+        );
+        (sys::bpf_map__fd(map), row)
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    objects: usize,
+    refused: usize,
+    skipped: Vec<String>,
+    programs: usize,
+    equal: usize,
+    differences: Vec<String>,
+}
+
+fn compare(path: &Path, kernel: &btf::Btf, options: &Options, tally: &mut Tally) {
+    let bytes = std::fs::read(path).expect("readable object");
+    let file = path.display();
+    let options = Options { object_name: Options::name_from_path(path), ..options.clone() };
+    let ours = loader::open(&bytes, &options);
+    let Some(theirs) = Theirs::open(&bytes, &options.object_name) else {
+        tally.refused += 1;
+        match ours {
+            Ok(_) => tally.differences.push(format!("{file}: libbpf refuses to open it, we do not")),
+            Err(e) => println!("{file}: both refuse: {e}"),
+        }
+        return;
+    };
+    tally.objects += 1;
+    let ours = match ours {
+        Ok(ours) => ours,
+        Err(e) => return tally.differences.push(format!("{file}: {e}, but libbpf opens it")),
+    };
+    for program in theirs.programs() {
+        // SAFETY: the program belongs to the open object.
+        unsafe { sys::bpf_program__set_autoload(program, true) };
+    }
+    for map in theirs.maps() {
+        // SAFETY: the map belongs to the open object. Pinning and creation of odd maps are not what is tested.
+        unsafe {
+            sys::bpf_map__set_pin_path(map, std::ptr::null());
+            if sys::bpf_map__max_entries(map) == 0 && sys::bpf_map__type(map) == 1 {
+                sys::bpf_map__set_max_entries(map, 1);
+            }
+        }
+    }
+    let data: Vec<Vec<u8>> = theirs.maps().into_iter().map(their_data).collect();
+    // SAFETY: the object is open.
+    let prepared = unsafe { sys::bpf_object__prepare(theirs.0) };
+    if prepared != 0 {
+        let mut linker = ours.linker(Some(kernel));
+        let all: Vec<_> = (0..ours.programs.len()).map(|i| linker.program(i)).collect();
+        match all.into_iter().find_map(Result::err) {
+            Some(e) => println!("{file}: both refuse ({prepared}): {e}"),
+            None => tally.skipped.push(format!("{file}: libbpf cannot prepare it here ({prepared}), we link it")),
+        }
+        return;
+    }
+    let mut fds = HashMap::new();
+    let mut their_maps = Vec::new();
+    for (map, data) in theirs.maps().into_iter().zip(data) {
+        let (fd, row) = their_map_row(map, data);
+        // SAFETY: the map belongs to the open object.
+        fds.insert(fd, text(unsafe { sys::bpf_map__name(map) }));
+        their_maps.push(row);
+    }
+    let linker = ours.linker(Some(kernel));
+    let mut our_maps: Vec<String> = linker.maps().iter().map(|m| map_row(m)).collect();
+    our_maps.sort();
+    their_maps.sort();
+    let relaxed = |rows: &[String]| -> Vec<String> { rows.iter().map(|r| r.replace("max 0 ", "max 1 ")).collect() };
+    if let Some(d) = first_difference("map", &relaxed(&our_maps), &relaxed(&their_maps)) {
+        tally.differences.push(format!("{file}: {d}"));
+    }
+    compare_btf(&theirs, &ours, &file.to_string(), tally);
+    compare_programs(&theirs, &ours, kernel, &fds, &file.to_string(), tally);
+}
+
+fn compare_btf(theirs: &Theirs, ours: &loader::Object, file: &str, tally: &mut Tally) {
+    // SAFETY: the object is open; raw_data gives `len` bytes owned by it.
+    let raw = unsafe {
+        let btf = sys::bpf_object__btf(theirs.0);
+        let mut len = 0;
+        let data = if btf.is_null() { std::ptr::null() } else { sys::btf__raw_data(btf, &mut len) };
+        bytes_of(data.cast::<u8>(), len as usize)
+    };
+    let words = |b: &[u8]| -> Vec<String> { b.chunks(4).map(|w| format!("{w:02x?}")).collect() };
+    let own = ours.btf.as_ref().map(|b| b.raw().to_vec()).unwrap_or_default();
+    if let Some(d) = first_difference("BTF word", &words(&own), &words(&raw)) {
+        tally.differences.push(format!("{file}: {d}"));
+    }
+}
+
+fn compare_programs(
+    theirs: &Theirs,
+    ours: &loader::Object,
+    kernel: &btf::Btf,
+    fds: &HashMap<i32, String>,
+    file: &str,
+    tally: &mut Tally,
+) {
+    // SAFETY: programs of an open object.
+    let by_name: HashMap<String, *mut sys::bpf_program> =
+        theirs.programs().into_iter().map(|p| (text(unsafe { sys::bpf_program__name(p) }), p)).collect();
+    if by_name.len() != ours.programs.len() {
+        tally.differences.push(format!("{file}: {} programs, libbpf has {}", ours.programs.len(), by_name.len()));
+    }
+    let mut linker = ours.linker(Some(kernel));
+    for (i, entry) in ours.programs.iter().enumerate() {
+        tally.programs += 1;
+        let Some(&theirs) = by_name.get(&entry.name) else {
+            tally.differences.push(format!("{file} {}: libbpf has no such program", entry.name));
+            continue;
+        };
+        let found = match linker.program(i) {
+            Ok(program) => program_differences(&program, theirs, fds),
+            Err(e) => vec![e.to_string()],
+        };
+        // Types that libbpf would complain about only when loading.
+        let late = |d: &String| d.contains("tells no program type") || d.contains("attach target");
+        let found: Vec<String> = found.into_iter().filter(|d| !late(d)).collect();
+        if found.is_empty() {
+            tally.equal += 1;
+        }
+        tally.differences.extend(found.into_iter().map(|d| format!("{file} {}: {d}", entry.name)));
+    }
+}
+
+fn objects(dir: &Path, out: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            objects(&path, out);
+        } else if path.extension().is_some_and(|e| e == "o") {
+            out.push(path);
+        }
+    }
+}
+
+fn host_options() -> Options {
+    let run = |program: &str, arg: &str| std::process::Command::new(program).arg(arg).output().ok().map(|o| o.stdout);
+    let utf8 = |b: Vec<u8>| String::from_utf8_lossy(&b).into_owned();
+    let release = run("uname", "-r").map(utf8).unwrap_or_default();
+    let numbers: Vec<u32> = release.split(['.', '-']).map_while(|n| n.trim().parse().ok()).collect();
+    let part = |i: usize| numbers.get(i).copied().unwrap_or(0);
+    let boot = format!("/boot/config-{}", release.trim());
+    let kconfig = std::fs::read(boot).ok().or_else(|| run("zcat", "/proc/config.gz")).map(utf8);
+    let mut symbols = HashMap::new();
+    for line in std::fs::read_to_string("/proc/kallsyms").unwrap_or_default().lines() {
+        let mut fields = line.split_whitespace();
+        if let (Some(address), Some(_), Some(name)) = (fields.next(), fields.next(), fields.next()) {
+            symbols.entry(name.to_owned()).or_insert(u64::from_str_radix(address, 16).unwrap_or(0));
+        }
+    }
+    Options {
+        kernel_version: part(0) << 16 | part(1) << 8 | part(2).min(255),
+        kconfig,
+        kallsyms: Some(Arc::new(symbols)),
+        cpus: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+        ..Options::default()
+    }
+}
+
+#[test]
+fn same_as_libbpf() {
+    let folders = std::env::var("BPFVERDICT_OBJECTS").unwrap_or_default();
+    let mut paths = Vec::new();
+    folders.split(':').filter(|f| !f.is_empty()).for_each(|f| objects(Path::new(f), &mut paths));
+    assert!(!paths.is_empty(), "BPFVERDICT_OBJECTS names no folder with objects");
+    if std::env::var_os("BPFVERDICT_LIBBPF_LOG").is_none() {
+        // SAFETY: no printer is a valid printer.
+        unsafe { sys::libbpf_set_print(None) };
+    }
+    let kernel =
+        btf::Btf::parse(&std::fs::read("/sys/kernel/btf/vmlinux").expect("kernel BTF")).expect("valid kernel BTF");
+    let options = host_options();
+    let mut tally = Tally::default();
+    for path in &paths {
+        compare(path, &kernel, &options, &mut tally);
+    }
+    println!(
+        "{} objects ({} refused by both or either), {} programs, {} equal",
+        tally.objects, tally.refused, tally.programs, tally.equal
+    );
+    tally.skipped.iter().for_each(|s| println!("not comparable: {s}"));
+    tally.differences.iter().for_each(|d| println!("{d}"));
+    assert!(tally.differences.is_empty(), "{} differences", tally.differences.len());
+}
