@@ -3,6 +3,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::input::UserMemory;
+
 /// Bytes from a literal. Items are separated by white space:
 ///
 /// - plain hex digits in pairs: `0a0000ff`
@@ -14,9 +16,25 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 pub fn parse(literal: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     for item in literal.split_ascii_whitespace() {
-        push(item, &mut bytes).ok_or_else(|| format!("bad byte literal `{item}` in `{literal}`"))?;
+        push(item, &mut bytes).ok_or_else(|| complaint(item, literal))?;
     }
     Ok(bytes)
+}
+
+/// The same with one more item, `user:/etc/passwd`: the address of that text in user memory.
+pub fn parse_with_user(literal: &str, memory: &mut UserMemory) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    for item in literal.split_ascii_whitespace() {
+        match item.strip_prefix("user:") {
+            Some(text) => bytes.extend(memory.put(text).to_le_bytes()),
+            None => push(item, &mut bytes).ok_or_else(|| complaint(item, literal))?,
+        }
+    }
+    Ok(bytes)
+}
+
+fn complaint(item: &str, literal: &str) -> String {
+    format!("bad byte literal `{item}` in `{literal}`")
 }
 
 /// Bytes as plain hex digits, which `parse` reads back.
@@ -88,6 +106,17 @@ mod tests {
         let bytes =
             parse("0aff u16:0x102 be16:53 ip:10.0.0.1 i32:-1 text4:ab zero:2 mac:02:00:00:00:00:01 u64:1").unwrap();
         assert_eq!(hex(&bytes), "0aff020100350a000001ffffffff616200000000020000000001".to_owned() + "0100000000000000");
+    }
+
+    #[test]
+    fn texts_in_user_memory_become_addresses() {
+        let mut memory = UserMemory::default();
+        let bytes = parse_with_user("u8:1 user:/a user:/b", &mut memory).unwrap();
+        assert_eq!(bytes.len(), 17);
+        let [(first, text), (second, _)] = &memory.0[..] else { panic!("two texts") };
+        assert_eq!(text, b"/a\0");
+        assert_eq!(bytes[1..], [first.to_le_bytes(), second.to_le_bytes()].concat());
+        assert!(parse("user:/a").is_err());
     }
 
     #[test]

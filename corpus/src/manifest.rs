@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::input::{Struct, Task, Value};
+use crate::input::{Task, UserMemory, Value};
 use crate::{Error, Files, literal};
 
 /// One `[[object]]`: `<name>.bpf.c`, `<name>.bpf.o` and `<name>.recorded.json` of the manifest's folder.
@@ -72,15 +72,10 @@ pub struct Step {
     /// Fields of the context structure (`xdp_md`, `__sk_buff`, `bpf_sock_addr`, ...) by name; the rest are zero.
     #[serde(default)]
     pub ctx: BTreeMap<String, i64>,
-    /// A tracepoint's record, laid out as the kernel's BTF has it (`trace_event_raw_sys_enter`).
+    /// The context as bytes, where it has no named fields: a tracepoint's record, the memory of a `syscall` program. A literal in which
+    /// `user:` stands for a pointer to text.
     #[serde(default)]
-    pub record: Option<Struct>,
-    /// Bytes behind the record's structure: what its `__data_loc` members point to.
-    #[serde(default, with = "optional_bytes")]
-    pub record_tail: Option<Vec<u8>>,
-    /// The context of a `syscall` program: plain memory.
-    #[serde(default, with = "optional_bytes")]
-    pub memory: Option<Vec<u8>>,
+    pub record: Option<Packet>,
     /// Arguments of raw tracepoints, LSM hooks and fentry, in order.
     #[serde(default)]
     pub args: Vec<Value>,
@@ -97,9 +92,12 @@ pub struct Step {
     /// Packet afterwards; absent means that nobody expects anything.
     #[serde(default)]
     pub packet_out: Option<Packet>,
-    /// Memory afterwards, likewise.
+    /// The record afterwards, likewise.
     #[serde(default, with = "optional_bytes")]
-    pub memory_out: Option<Vec<u8>>,
+    pub record_out: Option<Vec<u8>>,
+    /// What the `user:` items of the record and the `{ user = ... }` values point to; filled when the manifest is read.
+    #[serde(skip)]
+    pub user_memory: UserMemory,
 }
 
 /// Bytes of a packet.
@@ -205,6 +203,14 @@ fn resolve(object: &mut Object, packets: &Packets) -> Result<(), String> {
                     Some(bytes) => bytes.clone(),
                     None => literal::parse(&packet.text)?,
                 };
+            }
+            if let Some(record) = &mut step.record {
+                record.bytes = literal::parse_with_user(&record.text, &mut step.user_memory)?;
+            }
+            for value in step.args.iter_mut().chain(step.regs.values_mut()) {
+                if let Value::User { user } = value {
+                    *value = Value::Int(step.user_memory.put(user).cast_signed());
+                }
             }
         }
     }

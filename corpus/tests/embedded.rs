@@ -82,8 +82,8 @@ fn the_kernel_gives_the_expected_results() {
                 if let Some(packet) = &want.packet_out {
                     assert_eq!(step.packet_out.as_deref(), Some(hex(&packet.bytes).as_str()), "{id}");
                 }
-                if let Some(memory) = &want.memory_out {
-                    assert_eq!(step.ctx_out.as_deref(), Some(hex(memory).as_str()), "{id}");
+                if let Some(record) = &want.record_out {
+                    assert_eq!(step.ctx_out.as_deref(), Some(hex(record).as_str()), "{id}");
                 }
             }
             for want in &expected.after {
