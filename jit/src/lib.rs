@@ -132,9 +132,9 @@ impl Compiled {
         result
     }
 
-    /// Bytes of machine code.
-    pub fn size(&self) -> usize {
-        self.0.code.bytes().len()
+    /// The machine code, stubs included.
+    pub fn machine_code(&self) -> &[u8] {
+        self.0.code.bytes()
     }
 }
 

@@ -82,13 +82,13 @@ fn check(d: Decoded, seed: &mut usize) {
     let mut world = World::default();
     let mut run = Run::new(&image, &mut world, context()).expect("memory");
     // All pairs of edges over the registers that count, in steps that are coprime to their number.
-    for round in 0..EDGES.len() {
+    for edge in EDGES {
         *seed += 5;
         let mut regs = [0; 10];
         for (i, r) in regs.iter_mut().enumerate() {
             *r = EDGES[(*seed + i * 3) % EDGES.len()];
         }
-        regs[usize::from(d.dst)] = EDGES[round];
+        regs[usize::from(d.dst)] = edge;
         let bytes: Vec<u8> = regs.iter().flat_map(|r| r.to_le_bytes()).collect();
         run.restart(&image, context());
         run.ctx.set_bytes(0, &bytes);
