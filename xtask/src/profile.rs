@@ -1,5 +1,5 @@
 //! `cargo xtask profile`: asks the running kernel what the tables of `spec` claim, cell by cell, and prints where they differ.
-//! One file per table; this one runs them and reports. Needs root and a kernel that a profile exists for.
+//! One file per table; this one runs them and reports. Needs root, or QEMU and a kernel image.
 
 mod code;
 mod ctx;
@@ -11,10 +11,13 @@ mod maps;
 mod rules;
 mod subjects;
 mod sys;
+mod vm;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use spec::Profile;
 use spec::helper::HelperAvail;
@@ -28,6 +31,9 @@ pub struct Options {
     /// The profile to compare with
     #[arg(long, default_value = "6.18")]
     profile: String,
+    /// Ask this kernel (a vmlinuz) in a QEMU guest instead of the running one
+    #[arg(long)]
+    vm: Option<PathBuf>,
     /// Only these tables: helpers, helper-args, ctx, kfuncs, rules, maps, map-use
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -63,6 +69,26 @@ impl Tally {
 type Compare = fn(&mut Kernel, &Profile) -> Result<Tally>;
 
 pub fn run(options: &Options) -> Result<()> {
+    if vm::is_guest() {
+        vm::finish(vm::prepare().and_then(|()| ask_running_kernel(options)));
+    }
+    match &options.vm {
+        Some(vmlinuz) => vm::run(vmlinuz, &guest_arguments(options)),
+        None => ask_running_kernel(options),
+    }
+}
+
+/// The command line of the same questions inside the guest.
+fn guest_arguments(options: &Options) -> Vec<String> {
+    let mut args =
+        vec!["profile".to_owned(), format!("--profile={}", options.profile), format!("--show={}", options.show)];
+    if !options.only.is_empty() {
+        args.push(format!("--only={}", options.only.join(",")));
+    }
+    args
+}
+
+fn ask_running_kernel(options: &Options) -> Result<()> {
     let mut kernel = Kernel::open()?;
     let profile = host_profile(Profile::load(&options.profile)?, &mut kernel)?;
     let tables: [(&str, Compare); 7] = [
@@ -98,8 +124,10 @@ pub fn run(options: &Options) -> Result<()> {
     }
 }
 
-/// The profile with the running kernel's configuration, as far as it can be seen from which helpers it withholds.
+/// The profile with the running kernel's BTF and its configuration, as far as that shows in which helpers it withholds.
 fn host_profile(mut profile: Profile, kernel: &mut Kernel) -> Result<Profile> {
+    let bytes = std::fs::read("/sys/kernel/btf/vmlinux").context("the kernel's BTF")?;
+    profile = profile.with_btf(Arc::new(btf::Btf::parse(&bytes)?));
     let kprobe = ProgContext::of(ProgType::Kprobe);
     let mut offers = |id: u32| helpers::is_offered(kernel, kprobe, id);
     profile.config.kprobe_override = offers(58)?;

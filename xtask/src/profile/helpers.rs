@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow};
 use spec::Profile;
 use spec::helper::{self, ArgKind, HelperAvail, HelperId};
 use spec::profile::Caps;
-use spec::prog::{self, ProgContext};
+use spec::prog::{self, ProgContext, ProgType};
 
 use super::Tally;
 use super::code;
@@ -26,7 +26,11 @@ enum Gets {
 
 pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
     let mut tally = Tally::default();
-    for subject in subjects::all(profile) {
+    // The many LSM hooks differ in columns that `few` has.
+    let few = subjects::few(profile);
+    let others = subjects::all(profile).into_iter().filter(|s| s.prog.prog_type != ProgType::Lsm);
+    let lsm = few.iter().copied().filter(|s| s.prog.prog_type == ProgType::Lsm);
+    for subject in others.chain(lsm) {
         ask_all(kernel, profile, &subject, "GPL", 2, &mut tally);
     }
     let subsets = [
@@ -34,7 +38,7 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
         Caps { sys_admin: false, perfmon: false, ..Caps::ALL },
         Caps { bpf: true, ..Caps::NONE },
     ];
-    for subject in subjects::few(profile) {
+    for subject in few {
         ask_all(kernel, profile, &subject, "Proprietary", 1, &mut tally);
         for caps in subsets {
             let reduced = profile.clone().with_caps(caps);

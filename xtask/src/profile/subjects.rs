@@ -53,7 +53,9 @@ pub fn all(profile: &Profile) -> Vec<Subject> {
         match ty {
             ProgType::Tracing => subjects.extend(tracing(btf)),
             ProgType::StructOps => subjects.extend(struct_ops(btf)),
-            ProgType::Lsm | ProgType::Ext => subjects.push(Subject::of(ProgContext::of(ty))),
+            ProgType::Lsm => subjects.extend(lsm(btf)),
+            // Only meaningful with a target program, whose answers it gets.
+            ProgType::Ext => {}
             _ => {
                 for attach_type in attach_types(ty) {
                     let sleepable = ty == ProgType::Syscall;
@@ -98,9 +100,33 @@ fn tracing(btf: &Btf) -> Vec<Subject> {
     if let Some(id) = btf.find(Kind::Typedef, "btf_trace_sched_switch") {
         found.push(of(AttachType::TraceRawTp, "sched_switch", id));
     }
+    let traced = [
+        (AttachType::TraceFentry, "bpf_fentry_test1"),
+        (AttachType::TraceFexit, "bpf_fentry_test1"),
+        (AttachType::TraceFentry, "vfs_truncate"),
+        (AttachType::TraceFexit, "bpf_sk_storage_free"),
+        (AttachType::ModifyReturn, "bpf_modify_return_test"),
+        (AttachType::ModifyReturn, "security_file_open"),
+    ];
+    for (attach, name) in traced {
+        found.extend(btf.find(Kind::Func, name).map(|id| of(attach, name, id)));
+    }
     for target in spec::tracing::ITERATORS {
         if let Some(id) = btf.find(Kind::Func, &format!("bpf_iter_{}", target.name)) {
             found.push(of(AttachType::TraceIter, target.name, id));
+        }
+    }
+    found
+}
+
+/// Every hook that is in the kernel, attached as such and to a cgroup.
+fn lsm(btf: &Btf) -> Vec<Subject> {
+    let mut found = Vec::new();
+    for hook in spec::lsm::HOOKS.iter().filter(|h| !h.disabled) {
+        let Some(attach_btf_id) = btf.find(Kind::Func, &format!("bpf_lsm_{}", hook.name)) else { continue };
+        for attach in [AttachType::LsmMac, AttachType::LsmCgroup] {
+            let prog = ProgContext { attach_type: attach.raw(), target: hook.name, ..ProgContext::of(ProgType::Lsm) };
+            found.push(Subject { prog, attach_btf_id });
         }
     }
     found

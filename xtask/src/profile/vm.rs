@@ -1,0 +1,134 @@
+//! The same questions to another kernel: this program, linked statically, is the only process of a QEMU guest. Kernels come from
+//! elsewhere (a distribution's `vmlinuz`); what is asked is not here.
+#![allow(unsafe_code, reason = "the first process of a guest mounts file systems and powers off, which are syscalls")]
+
+use std::ffi::CString;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The guest's last line: whether the questions were answered as the profile says.
+const DONE: &str = "guest: done";
+
+/// Boots `vmlinuz` with this program as init and these arguments, and passes on what it prints.
+pub fn run(vmlinuz: &Path, args: &[String]) -> Result<()> {
+    let own = std::env::current_exe()?;
+    let program = fs::read(&own)?;
+    ensure!(
+        !program.windows(12).any(|w| w == b"/lib64/ld-li"),
+        "a guest has no libraries: build with RUSTFLAGS=\"-C target-feature=+crt-static\" --target x86_64-unknown-linux-gnu"
+    );
+    let image = Initramfs(std::env::temp_dir().join(format!("xtask-profile-{}.cpio", std::process::id())));
+    fs::write(&image.0, archive(&program))?;
+    let mut guest = Command::new("qemu-system-x86_64")
+        .args([
+            "-M",
+            "q35",
+            "-accel",
+            "tcg",
+            "-cpu",
+            "max",
+            "-smp",
+            "2",
+            "-m",
+            "2G",
+            "-nographic",
+            "-no-reboot",
+            "-kernel",
+        ])
+        .arg(vmlinuz)
+        .arg("-initrd")
+        .arg(&image.0)
+        .arg("-append")
+        .arg(format!(
+            "console=ttyS0 quiet panic=-1 lsm=lockdown,capability,landlock,bpf rdinit=/init -- {}",
+            args.join(" ")
+        ))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("qemu-system-x86_64")?;
+    let mut done = false;
+    for line in BufReader::new(guest.stdout.take().context("the guest's console")?).lines() {
+        let line = line?;
+        let line = line.trim_end_matches('\r');
+        done |= line.starts_with(DONE);
+        println!("{line}");
+    }
+    guest.wait()?;
+    if done { Ok(()) } else { bail!("the guest ended before its questions did") }
+}
+
+/// Whether this process is a guest's first.
+pub fn is_guest() -> bool {
+    std::process::id() == 1
+}
+
+/// What questions need of a fresh system.
+pub fn prepare() -> Result<()> {
+    for (kind, at) in [("sysfs", "/sys"), ("proc", "/proc"), ("tmpfs", "/tmp")] {
+        let (kind, at) = (CString::new(kind)?, CString::new(at)?);
+        // SAFETY: both strings are NUL-terminated and live through the call; data may be null.
+        let result = unsafe { libc::mount(kind.as_ptr(), at.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) };
+        ensure!(result == 0, "mount {at:?}: {}", std::io::Error::last_os_error());
+    }
+    let unlimited = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: setrlimit reads one rlimit. Kernels before 5.11 account maps and programs to it.
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &unlimited) };
+    ensure!(result == 0, "setrlimit: {}", std::io::Error::last_os_error());
+    Ok(())
+}
+
+/// Ends the guest.
+pub fn finish(result: Result<()>) -> ! {
+    match result {
+        Ok(()) => println!("{DONE}"),
+        Err(error) => println!("{DONE}: {error:#}"),
+    }
+    // SAFETY: no memory is involved; the guest has nothing to save.
+    unsafe { libc::reboot(libc::RB_POWER_OFF) };
+    // Not reached where powering off works; init must not return.
+    loop {
+        std::thread::park();
+    }
+}
+
+/// The archive's file, removed when no longer needed.
+struct Initramfs(PathBuf);
+
+impl Drop for Initramfs {
+    fn drop(&mut self) {
+        // A file in the temporary folder that stays is no harm.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A cpio archive ("newc") with the program as /init.
+fn archive(program: &[u8]) -> Vec<u8> {
+    const DIRECTORY: u32 = 0o040_755;
+    const CONSOLE: u32 = 0o020_600;
+    const EXECUTABLE: u32 = 0o100_755;
+    let mut out = Vec::new();
+    let mut entry = |name: &str, mode: u32, device: (u32, u32), data: &[u8]| {
+        let fields = [0, mode, 0, 0, 1, 0, data.len() as u32, 0, 0, device.0, device.1, name.len() as u32 + 1, 0];
+        out.extend_from_slice(b"070701");
+        for field in fields {
+            out.extend_from_slice(format!("{field:08x}").as_bytes());
+        }
+        out.extend_from_slice(name.as_bytes());
+        out.push(0);
+        out.resize(out.len().next_multiple_of(4), 0);
+        out.extend_from_slice(data);
+        out.resize(out.len().next_multiple_of(4), 0);
+    };
+    for folder in ["dev", "sys", "proc", "tmp"] {
+        entry(folder, DIRECTORY, (0, 0), &[]);
+    }
+    entry("dev/console", CONSOLE, (5, 1), &[]);
+    entry("init", EXECUTABLE, (0, 0), program);
+    entry("TRAILER!!!", 0, (0, 0), &[]);
+    out
+}
