@@ -1,0 +1,114 @@
+//! What a path holds: objects that must be released, and regions (locks, RCU, preemption, interrupts) that must be left. Taking and
+//! giving back, and the checks where a program ends. Locks themselves are in `lock`.
+
+use crate::env::Verifier;
+use crate::reg::Reg;
+use crate::reject::{R, Reject};
+use crate::state::{LockObj, Ref, RefKind};
+
+/// A region in which a program may not sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    Rcu,
+    Preempt,
+    Irq,
+}
+
+impl Region {
+    /// The words of the helper's message.
+    pub const fn of_helper(self) -> &'static str {
+        match self {
+            Region::Rcu => "rcu_read_lock region",
+            Region::Preempt => "non-preemptible region",
+            Region::Irq => "IRQ-disabled region",
+        }
+    }
+}
+
+impl Verifier<'_> {
+    /// The first region that forbids sleeping, in the order in which the kernel asks.
+    pub fn no_sleep_region(&self) -> Option<Region> {
+        if self.cur.active_rcu {
+            Some(Region::Rcu)
+        } else if self.cur.active_preempt > 0 {
+            Some(Region::Preempt)
+        } else if self.cur.active_irq_id != 0 {
+            Some(Region::Irq)
+        } else {
+            None
+        }
+    }
+
+    /// A new object that the program must release; its id.
+    pub fn acquire_reference(&mut self) -> u32 {
+        let id = self.new_id();
+        self.push_ref(RefKind::Ptr, id, LockObj::None);
+        id
+    }
+
+    pub fn push_ref(&mut self, kind: RefKind, id: u32, lock: LockObj) {
+        let insn = self.insn_idx as u32;
+        self.cur.refs.push(Ref { kind, id, insn, lock });
+    }
+
+    /// Drops the reference and makes everything that points to the object unusable. False when it is not held.
+    pub fn release_reference(&mut self, ref_obj_id: u32) -> bool {
+        if !self.cur.drop_ref(ref_obj_id) {
+            return false;
+        }
+        self.invalidate_regs(|r| r.ref_obj_id == ref_obj_id);
+        true
+    }
+
+    /// Registers and spilled registers of all frames that `which` picks become unusable.
+    pub fn invalidate_regs(&mut self, which: impl Fn(&Reg) -> bool) {
+        let gone = self.invalidated();
+        self.cur.for_each_reg_mut(|r| {
+            if which(r) {
+                *r = gone;
+            }
+        });
+    }
+
+    /// Nothing is held where the program ends (or may be left). `exception`: by an exception, which ends every frame.
+    /// `regions`: locks and regions count, too.
+    pub fn check_resources(&mut self, exception: bool, regions: bool, what: &'static str) -> R {
+        if regions && self.cur.active_locks > 0 {
+            return Err(Reject::HeldInRegion { what, region: "bpf_spin_lock" });
+        }
+        self.check_references(exception, what)?;
+        if !regions {
+            return Ok(());
+        }
+        let region = if self.cur.active_irq_id != 0 {
+            "bpf_local_irq_save"
+        } else if self.cur.active_rcu {
+            "bpf_rcu_read_lock"
+        } else if self.cur.active_preempt > 0 {
+            "bpf_preempt_disable"
+        } else {
+            return Ok(());
+        };
+        Err(Reject::HeldInRegion { what, region })
+    }
+
+    fn check_references(&mut self, exception: bool, what: &'static str) -> R {
+        if !exception && self.cur.frames.len() > 1 {
+            return Ok(());
+        }
+        let struct_ops = self.prog_type == spec::ProgType::StructOps && !exception;
+        // A struct_ops member may hand a referenced object to the kernel as its result.
+        let returned = if struct_ops { self.reg(0).ref_obj_id } else { 0 };
+        let leaked: Vec<Ref> = self
+            .cur
+            .refs
+            .iter()
+            .copied()
+            .filter(|r| r.kind == RefKind::Ptr && (returned == 0 || r.id != returned))
+            .collect();
+        for r in &leaked {
+            self.note(&Reject::Unreleased { id: r.id, insn: r.insn });
+        }
+        if leaked.is_empty() { Ok(()) } else { Err(Reject::ReferenceLeak { what }) }
+    }
+}

@@ -1,0 +1,153 @@
+//! Calls of the program's own functions: static ones are walked in a frame of their own, global ones are taken at their prototype's
+//! word. Returning from a frame, too. How a prototype is read and matched is in `prototype` and `global`.
+
+use crate::env::Verifier;
+use crate::reg::{Kind, Reg, RegType};
+use crate::reject::errno::{EFAULT, EINVAL, ENOMEM};
+use crate::reject::{R, Reject};
+use crate::state::{FP, Frame, MAX_FRAMES};
+use crate::walk::Flow;
+use isa::Insn;
+
+/// A prototype that does not fit is no reason to refuse a static call; these are.
+pub(super) fn ends_call(r: &Reject) -> bool {
+    r.errno() == EFAULT || matches!(r, Reject::Unsupported { .. })
+}
+
+impl Verifier<'_> {
+    pub(super) fn check_subprog_call(&mut self, insn: Insn) -> R<Flow> {
+        let target = self.insn_idx.wrapping_add(insn.imm).wrapping_add(1);
+        let Some(sub) = self.subprog_at(target) else {
+            return Err(Reject::bug(format!("invalid insn idx {target} at func#{}", self.cur.frame().subprog)));
+        };
+        let fits = self.match_subprog(sub);
+        if let Err(r) = &fits {
+            if ends_call(r) {
+                return Err(r.clone());
+            }
+            self.note(r);
+        }
+        if self.subprogs[sub].is_global() {
+            return self.finish_global_call(sub, fits.err().map_or(0, |r| r.errno()));
+        }
+        let (callsite, depth) = (self.insn_idx, self.cur.cur());
+        let mut frame = self.enter_frame(&self.cur, sub, callsite)?;
+        for r in 1..=5 {
+            frame.regs[r] = self.cur.frame().regs[r];
+        }
+        for r in 0..=5 {
+            self.mark_not_init(r);
+        }
+        self.cur.frames.push(Box::new(frame));
+        self.log.scratch_all();
+        if self.log.level.trace() {
+            let (caller, callee) =
+                (self.state_text(&self.cur, depth, true), self.state_text(&self.cur, depth + 1, true));
+            self.log.l(format_args!("caller:\n{caller}\n"));
+            self.log.l(format_args!("callee:\n{callee}\n"));
+        }
+        Ok(Flow::To(self.subprogs[sub].start as i32))
+    }
+
+    /// A frame for `sub`, called at `callsite` from the innermost frame of `caller`. Its registers are not set but R10.
+    pub(super) fn enter_frame(&self, caller: &crate::state::State, sub: usize, callsite: i32) -> R<Frame> {
+        let frameno = caller.frames.len();
+        if frameno >= MAX_FRAMES {
+            return Err(Reject::TooManyFrames { frames: frameno + 1 });
+        }
+        Ok(self.fresh_frame(callsite, frameno, sub))
+    }
+
+    pub(super) fn fresh_frame(&self, callsite: i32, frameno: usize, sub: usize) -> Frame {
+        let precise = !self.privs.bpf;
+        let mut frame = Frame::new(callsite, frameno as u32, sub as u32);
+        frame.regs = [Reg { precise, ..Reg::NOT_INIT }; FP + 1];
+        frame.regs[FP] = Reg { precise, frameno: frameno as u8, ..Reg::pointer(RegType::of(Kind::Stack)) };
+        frame
+    }
+
+    fn finish_global_call(&mut self, sub: usize, errno: i32) -> R<Flow> {
+        if self.cur.active_locks > 0 {
+            return Err(Reject::GlobalCallUnderLock);
+        }
+        let may_not_sleep = self.no_sleep_region().is_some() || !self.cur.can_sleep();
+        if self.subprogs[sub].might_sleep && may_not_sleep {
+            return Err(Reject::GlobalCallSleeps);
+        }
+        let name = self.subprogs[sub].name.clone();
+        if errno != 0 {
+            return Err(Reject::GlobalCallArgs { func: sub, name, errno });
+        }
+        self.log.a(format_args!("Func#{sub} ('{name}') is global and assumed valid.\n"));
+        if self.subprogs[sub].changes_pkt {
+            self.clear_all_pkt_pointers();
+        }
+        self.subprogs[sub].called = true;
+        for r in 0..=5 {
+            self.mark_not_init(r);
+            self.log.scratch_reg(r as usize);
+        }
+        self.mark_unknown(0);
+        Ok(Flow::Next)
+    }
+
+    /// Leaves the innermost frame. The instruction where the caller goes on: behind the call, or the call itself for a callback.
+    pub fn prepare_func_exit(&mut self) -> R<i32> {
+        self.live_update();
+        let callee = self.cur.cur();
+        let r0 = self.reg(0);
+        if r0.ty.kind == Kind::Stack {
+            return Err(Reject::ReturnsStack);
+        }
+        let frame = self.cur.frame();
+        let (callback, callsite, range) = (frame.in_callback, frame.callsite, frame.callback_ret);
+        if callback {
+            if !r0.is_scalar() {
+                return Err(Reject::CallbackResult);
+            }
+            self.mark_precise(0)?;
+            self.check_result_range(0, (range.0.into(), range.1.into()), false, super::exit::Context::Callback)?;
+        } else {
+            self.cur.frames[callee - 1].regs[0] = r0;
+        }
+        let to = if callback { callsite } else { callsite + 1 };
+        if self.log.level.trace() {
+            let (from, into) = (self.state_text(&self.cur, callee, true), self.state_text(&self.cur, callee - 1, true));
+            self.log.l(format_args!("returning from callee:\n{from}\n"));
+            self.log.l(format_args!("to caller at {to}:\n{into}\n"));
+        }
+        self.cur.frames.pop();
+        if callback {
+            self.widen_callback_return(to);
+        }
+        Ok(to)
+    }
+
+    /// The tail of bpf_tail_call: in the main function it fell through. In a subprogram either the called program ran and the subprogram
+    /// returned with anything, or the tail call failed.
+    pub(super) fn finish_tail_call(&mut self) -> R<Flow> {
+        if self.cur.frames.len() == 1 {
+            return Ok(Flow::Next);
+        }
+        self.push_branch(self.insn_idx + 1, self.insn_idx, false).map_err(|e| e.reject(ENOMEM))?;
+        self.clear_all_pkt_pointers();
+        self.mark_unknown(0);
+        self.prepare_func_exit().map(Flow::To)
+    }
+
+    /// The prototype of a called function is matched against the arguments. What does not fit makes the prototype unreliable.
+    pub(super) fn match_subprog(&mut self, sub: usize) -> R {
+        if self.prog.func_info.bytes.is_empty() {
+            return Err(Reject::Silent { errno: EINVAL });
+        }
+        if self.subprogs[sub].func_id == 0 {
+            return Err(Reject::Silent { errno: EFAULT });
+        }
+        if self.subprogs[sub].unreliable {
+            return Err(Reject::Silent { errno: EINVAL });
+        }
+        let fits = self.read_prototype(sub).and_then(|()| self.match_arguments(sub));
+        self.subprogs[sub].unreliable = fits.is_err();
+        fits
+    }
+}
