@@ -7,6 +7,7 @@ use crate::{AluOp, AtomicOp, ByteOrder, Cast, JumpOp, Size, Width};
 
 /// `a op b` on 64 bits. Division by zero yields 0, modulo by zero the dividend, the overflowing signed division wraps, and
 /// only the low 6 bits of a shift count.
+#[inline(always)]
 pub fn alu64(op: AluOp, a: u64, b: u64) -> u64 {
     let (sa, sb) = (a as i64, b as i64);
     match op {
@@ -30,6 +31,7 @@ pub fn alu64(op: AluOp, a: u64, b: u64) -> u64 {
 }
 
 /// `a op b` on 32 bits; as `alu64`, with 5 bits of a shift.
+#[inline(always)]
 pub fn alu32(op: AluOp, a: u32, b: u32) -> u32 {
     let (sa, sb) = (a as i32, b as i32);
     match op {
@@ -53,6 +55,7 @@ pub fn alu32(op: AluOp, a: u32, b: u32) -> u32 {
 }
 
 /// A whole-register result for either width.
+#[inline(always)]
 pub fn alu(width: Width, op: AluOp, a: u64, b: u64) -> u64 {
     match width {
         Width::W64 => alu64(op, a, b),
@@ -61,6 +64,7 @@ pub fn alu(width: Width, op: AluOp, a: u64, b: u64) -> u64 {
 }
 
 /// `-a`.
+#[inline(always)]
 pub fn neg(width: Width, a: u64) -> u64 {
     match width {
         Width::W64 => a.wrapping_neg(),
@@ -69,6 +73,7 @@ pub fn neg(width: Width, a: u64) -> u64 {
 }
 
 /// Sign extension of the low `size` bits of a 64-bit value.
+#[inline(always)]
 pub fn sign_extend(size: Size, v: u64) -> u64 {
     match size {
         Size::B8 => v as i8 as u64,
@@ -79,6 +84,7 @@ pub fn sign_extend(size: Size, v: u64) -> u64 {
 }
 
 /// Sign-extending move: to 32 bits (upper half zero) or to 64.
+#[inline(always)]
 pub fn movsx(width: Width, from: Size, v: u64) -> u64 {
     match width {
         Width::W64 => sign_extend(from, v),
@@ -87,6 +93,7 @@ pub fn movsx(width: Width, from: Size, v: u64) -> u64 {
 }
 
 /// Byte-order conversion on a little-endian machine: keeps (`Le`) or swaps the low `size` bits, the rest becomes zero.
+#[inline(always)]
 pub fn endian(order: ByteOrder, size: Size, v: u64) -> u64 {
     match (order, size) {
         (ByteOrder::Le, _) | (_, Size::B8) => v & size.mask(),
@@ -97,6 +104,7 @@ pub fn endian(order: ByteOrder, size: Size, v: u64) -> u64 {
 }
 
 /// Whether a jump on 64 bits is taken.
+#[inline(always)]
 pub fn jump(op: JumpOp, a: u64, b: u64) -> bool {
     let (sa, sb) = (a as i64, b as i64);
     match op {
@@ -115,6 +123,7 @@ pub fn jump(op: JumpOp, a: u64, b: u64) -> bool {
 }
 
 /// Whether a jump on 32 bits is taken. Sign extension of both keeps every order, signed or not, and common bits below 32.
+#[inline(always)]
 pub fn jump32(op: JumpOp, a: u32, b: u32) -> bool {
     match op {
         JumpOp::Set => a & b != 0,
@@ -123,6 +132,7 @@ pub fn jump32(op: JumpOp, a: u32, b: u32) -> bool {
 }
 
 /// Either width, on whole registers.
+#[inline(always)]
 pub fn jump_width(width: Width, op: JumpOp, a: u64, b: u64) -> bool {
     match width {
         Width::W64 => jump(op, a, b),
@@ -140,6 +150,7 @@ pub struct AtomicResult {
 }
 
 /// An atomic on memory that holds `old`, with the values of src and r0.
+#[inline(always)]
 pub fn atomic(op: AtomicOp, size: Size, old: u64, src: u64, r0: u64) -> AtomicResult {
     let mask = size.mask();
     let (old, src, r0) = (old & mask, src & mask, r0 & mask);
@@ -157,6 +168,7 @@ pub fn atomic(op: AtomicOp, size: Size, old: u64, src: u64, r0: u64) -> AtomicRe
 }
 
 /// Address-space cast of an arena pointer; `user_base` is the address at which user space sees the arena.
+#[inline(always)]
 pub fn cast(cast: Cast, user_base: u64, v: u64) -> u64 {
     let low = v & 0xffff_ffff;
     match cast {

@@ -99,6 +99,8 @@ pub struct Image {
     pub maps: Vec<Arc<Map>>,
     pub vmlinux: Option<Arc<btf::Btf>>,
     pub facts: Option<Facts>,
+    /// Name of the function that the program's BTF marks as its exception callback.
+    pub exception_callback: Option<String>,
     /// The engines' compiled forms of this image, made on first use.
     interpreted: OnceLock<Box<dyn Any + Send + Sync>>,
     compiled: OnceLock<Box<dyn Any + Send + Sync>>,
@@ -127,6 +129,7 @@ impl Image {
             maps: own,
             vmlinux: options.vmlinux.clone(),
             facts: options.facts.clone(),
+            exception_callback: exception_callback(program),
             interpreted: OnceLock::new(),
             compiled: OnceLock::new(),
         }))
@@ -154,6 +157,13 @@ impl Image {
     pub fn compiled<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
         self.compiled.get_or_init(|| Box::new(make())).downcast_ref()
     }
+}
+
+/// The declaration tag `exception_callback:NAME` of the program's main function.
+fn exception_callback(program: &Program) -> Option<String> {
+    let btf = program.btf.as_ref()?;
+    let main = program.func_info.rows().find(|row| row.first() == Some(&0))?;
+    btf.decl_tags_of(*main.get(1)?, -1).find_map(|tag| tag.strip_prefix("exception_callback:").map(String::from))
 }
 
 const LDDW: u8 = 0x18;

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod object;
 mod region;
 mod run;
+pub mod session;
 mod world;
 
 pub use ctx::Context;
@@ -33,4 +34,5 @@ pub use input::Input;
 pub use map::Map;
 pub use region::{Kind, Region, Regions};
 pub use run::{CALLBACK_BASE, Engine, FRAME_SIZE, FRAME_STRIDE, MAX_FRAMES, MAX_TAIL_CALLS, NoEngine, Resource, Run};
+pub use session::{Report, Session};
 pub use world::{Outputs, PerfSample, Redirect, Task, Timer, Values, World};

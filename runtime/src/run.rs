@@ -75,6 +75,8 @@ pub struct Run<'w> {
     pub resources: Vec<Resource>,
     /// Memory that lives as long as the run: sockets, callback arguments, kernel objects.
     pub blocks: Vec<Block>,
+    /// Address of the current task's object, once asked for.
+    pub current_task: Option<u64>,
     stack: Block,
     depth: usize,
 }
@@ -98,6 +100,7 @@ impl<'w> Run<'w> {
             maps: Vec::new(),
             resources: Vec::new(),
             blocks: Vec::new(),
+            current_task: None,
             stack,
             depth: 0,
         };
@@ -117,6 +120,7 @@ impl<'w> Run<'w> {
         self.retval = 0;
         self.resources.clear();
         self.blocks.clear();
+        self.current_task = None;
         self.depth = 0;
         self.attach();
     }
@@ -131,13 +135,6 @@ impl<'w> Run<'w> {
         self.regions.clear();
         self.maps.clear();
         self.ctx.regions(&mut self.regions);
-        for (addr, bytes) in &self.world.values.user_memory {
-            if let Some(block) = Block::zeroed(bytes.len()) {
-                block.write(0, bytes);
-                let _ = addr;
-                self.blocks.push(block);
-            }
-        }
         let image = self.image.clone();
         self.adopt_maps(&image);
     }
@@ -359,6 +356,12 @@ impl<'w> Run<'w> {
         self.regions.insert(if writable { region } else { region.read_only() });
         self.blocks.push(block);
         Ok(addr)
+    }
+
+    /// Gives memory from `allocate` back before the run ends.
+    pub fn release(&mut self, addr: u64) {
+        self.regions.remove(addr);
+        self.blocks.retain(|b| b.addr() != addr);
     }
 
     // --- handles ----------------------------------------------------------------------------------------------------------------------

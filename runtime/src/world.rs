@@ -167,6 +167,8 @@ pub struct World {
     pub out: Outputs,
     reads: u64,
     randoms: u64,
+    /// Timers that programs have initialised: name of the map, whether armed. Numbers start at 1.
+    timers: Vec<(String, bool)>,
 }
 
 impl World {
@@ -198,6 +200,36 @@ impl World {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) >> 32) as u32
+    }
+
+    /// A byte of the simulated process' memory.
+    pub(crate) fn user_byte(&self, addr: u64) -> Option<u8> {
+        self.values
+            .user_memory
+            .iter()
+            .find_map(|(start, bytes)| bytes.get(usize::try_from(addr.checked_sub(*start)?).ok()?).copied())
+    }
+
+    pub(crate) fn add_timer(&mut self, map: String) -> u64 {
+        self.timers.push((map, false));
+        self.timers.len() as u64
+    }
+
+    fn timer(&mut self, number: u64) -> Option<&mut (String, bool)> {
+        self.timers.get_mut(usize::try_from(number).ok()?.checked_sub(1)?)
+    }
+
+    /// The name of its map.
+    pub(crate) fn arm_timer(&mut self, number: u64) -> String {
+        self.timer(number).map_or_else(String::new, |t| {
+            t.1 = true;
+            t.0.clone()
+        })
+    }
+
+    /// Whether it was armed.
+    pub(crate) fn disarm_timer(&mut self, number: u64) -> bool {
+        self.timer(number).is_some_and(|t| std::mem::take(&mut t.1))
     }
 
     /// The CPU, always below `nr_cpus`.

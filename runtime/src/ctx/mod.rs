@@ -10,10 +10,10 @@
 mod build;
 mod packet;
 
-pub use build::{BuildError, build};
+pub use build::{BuildError, ETH_HLEN, build, sees_ethernet};
 pub use packet::Packet;
 
-use spec::ctx::{AccessKind, Layout};
+use spec::ctx::{AccessKind, CtxReg, Layout};
 use spec::{Caps, ProgType};
 
 use crate::memory::{self, Block};
@@ -91,6 +91,18 @@ impl Context {
     /// The struct's bytes (pointer fields excluded: they are hidden or real addresses).
     pub fn bytes(&self) -> Vec<u8> {
         self.block.bytes(0, self.size as usize).to_vec()
+    }
+
+    /// The struct's bytes with every field zeroed that holds a pointer, so that two runs can be compared.
+    pub fn plain_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.bytes();
+        let Some(layout) = self.layout else { return bytes };
+        for field in layout.fields().filter(|f| f.access.reg != CtxReg::Scalar) {
+            if let Some(range) = bytes.get_mut(field.off as usize..(field.off + field.width) as usize) {
+                range.fill(0);
+            }
+        }
+        bytes
     }
 
     pub fn set_bytes(&self, off: u32, data: &[u8]) {

@@ -93,22 +93,35 @@ impl RingBuf {
         }
     }
 
-    /// The reader's side: takes all submitted records up to the first that is still being filled.
-    pub fn consume(&self) -> Vec<Vec<u8>> {
-        let mut at = lock(&self.positions);
+    /// Submitted records from the reader's position up to the first that is still being filled, and the position behind them.
+    fn ready(&self, at: &Positions) -> (Vec<Vec<u8>>, u64) {
+        let mut pos = at.consumer;
         let mut out = Vec::new();
-        while at.consumer < at.producer {
-            let header = self.header(at.consumer);
+        while pos < at.producer {
+            let header = self.header(pos);
             if header & BUSY != 0 {
                 break;
             }
             let len = u64::from(header & !DISCARD);
-            let off = (at.consumer & (self.size - 1)) + HEADER;
+            let off = (pos & (self.size - 1)) + HEADER;
             if header & DISCARD == 0 {
                 out.push(self.block.bytes(off as usize, len as usize).to_vec());
             }
-            at.consumer += (len + HEADER + 7) & !7;
+            pos += (len + HEADER + 7) & !7;
         }
+        (out, pos)
+    }
+
+    /// The reader's side: takes all records that are ready.
+    pub fn consume(&self) -> Vec<Vec<u8>> {
+        let mut at = lock(&self.positions);
+        let (out, pos) = self.ready(&at);
+        at.consumer = pos;
         out
+    }
+
+    /// The same without taking them.
+    pub fn records(&self) -> Vec<Vec<u8>> {
+        self.ready(&lock(&self.positions)).0
     }
 }
