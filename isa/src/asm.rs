@@ -334,7 +334,7 @@ impl<'a, S: Symbols + ?Sized> Matcher<'_, 'a, S> {
             }
             b'v' => self.d.imm2 = self.in_range(BITS32.0, BITS32.1)?.0 as i32,
             b'j' => self.target(false)?,
-            b'J' => self.target(true)?,
+            b'J' | b'f' => self.target(true)?,
             b'm' => match self.peek() {
                 Some(Token::Ident(name)) => match self.symbols.map(name) {
                     Some(n) => {

@@ -91,3 +91,21 @@ pub const MAX_INSNS: usize = 1_000_000;
 pub const fn class(code: u8) -> u8 {
     code & 0x07
 }
+
+/// The mode bits of a load or store.
+pub const fn mode(code: u8) -> u8 {
+    code & 0xe0
+}
+
+/// The operation bits of an ALU or jump.
+pub const fn op(code: u8) -> u8 {
+    code & 0xf0
+}
+
+/// Whether the second operand is a register.
+pub const fn is_src_x(code: u8) -> bool {
+    code & BPF_X != 0
+}
+
+/// Opcode of `may_goto`.
+pub const MAY_GOTO: u8 = BPF_JMP | BPF_JCOND;

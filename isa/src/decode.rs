@@ -187,30 +187,7 @@ impl Decoded {
     }
 }
 
-/// Which fields of a form hold operands; the others are selectors or reserved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fields {
-    pub dst: bool,
-    pub src: bool,
-    pub off: bool,
-    pub imm: bool,
-    /// imm of the second slot.
-    pub imm2: bool,
-}
-
 impl Op {
-    /// Operand fields, read off the holes of the text.
-    pub fn free_fields(self) -> Fields {
-        let any = |holes: &[u8]| holes.iter().any(|h| self.has_hole(*h));
-        Fields {
-            dst: any(b"d"),
-            src: any(b"s"),
-            off: any(b"oj") || (self == Op::CallKfunc),
-            imm: any(b"iwDxhlJqmnk"),
-            imm2: any(b"qv") || (self == Op::LdFunc),
-        }
-    }
-
     /// The slot of this form with the given operands; selecting fields are filled in.
     pub fn insn(self, dst: u8, src: u8, off: i16, imm: i32) -> Insn {
         let mut i = Insn { code: self.row().code, dst, src, off, imm };

@@ -102,7 +102,7 @@ fn write_text(out: &mut String, insns: &[Insn], idx: usize, names: &(impl Names 
             b's' => put(out, format_args!("{}", insn.src)),
             b'o' => put(out, format_args!("{:+}", insn.off)),
             b'j' => put(out, format_args!("pc{:+}", insn.off)),
-            b'J' => put(out, format_args!("pc{:+}", insn.imm)),
+            b'J' | b'f' => put(out, format_args!("pc{:+}", insn.imm)),
             b'x' => put(out, format_args!("{:#x}", insn.imm)),
             b'q' => put(out, format_args!("{imm64:#x}")),
             b'v' => put(out, format_args!("{}", imm2 as u32)),

@@ -18,8 +18,8 @@ pub mod ops;
 pub mod semantics;
 mod token;
 
-pub use decode::{DecodeError, Decoded, Fields, classify, decode, slots};
+pub use decode::{DecodeError, Decoded, classify, decode, slots};
 pub use disasm::{Names, Plain, disasm, disasm_program, text};
 pub use insn::Insn;
 pub use kind::{AluOp, AtomicOp, ByteOrder, Cast, JumpOp, Kind, Pseudo, Rhs, Size, Width};
-pub use ops::{Op, Version};
+pub use ops::{Fields, Op, Version};

@@ -34,14 +34,45 @@ pub struct Row {
     /// Text with holes in braces, one letter each (see below). Operand roles are read off it: a field without a hole and
     /// without a selector is reserved and must be zero.
     pub text: &'static str,
+    pub fields: Fields,
+}
+
+/// Which fields of a form hold operands; the others are selectors or reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fields {
+    pub dst: bool,
+    pub src: bool,
+    pub off: bool,
+    pub imm: bool,
+    /// imm of the second slot.
+    pub imm2: bool,
+}
+
+/// Operand fields, read off the holes of a text.
+const fn fields_of(text: &str) -> Fields {
+    let mut f = Fields { dst: false, src: false, off: false, imm: false, imm2: false };
+    let text = text.as_bytes();
+    let mut i = 0;
+    while i + 2 < text.len() {
+        if text[i] == b'{' {
+            let hole = text[i + 1];
+            f.dst |= hole == b'd';
+            f.src |= hole == b's';
+            f.off |= matches!(hole, b'o' | b'j' | b'k');
+            f.imm |= !matches!(hole, b'd' | b's' | b'o' | b'j' | b'v');
+            f.imm2 |= matches!(hole, b'q' | b'v' | b'f');
+        }
+        i += 1;
+    }
+    f
 }
 
 /// Expands `$then! { rows }` with the whole table. A row: name, opcode, selectors, since, kind, text.
 ///
 /// Holes: `d` `s` number of a register; `o` signed off; `i` imm as a signed decimal, `w` the same where only 32 bits count,
 /// `D` the same where hexadecimal means a 64-bit immediate, `x` imm as unsigned hexadecimal, `h` `l` its halves;
-/// `j` jump distance in off, `J` in imm; `q` both imms as one hexadecimal number, `v` the second imm; `m` a map;
-/// `n` helper, `k` kfunc.
+/// `j` jump distance in off, `J` in imm, `f` the same before a second imm that may be anything; `q` both imms as one hexadecimal number, `v` the second imm; `m` a map;
+/// `n` helper, `k` kfunc (off is its BTF object).
 ///
 /// Rows with the same opcode stand together, those with more selectors first.
 #[macro_export]
@@ -135,7 +166,7 @@ macro_rules! for_each_op {
             LdMapFd         0x18 [Src(1)]                V1    LdImm64(MapFd)                "r{d} = map[{m}]";
             LdMapValue      0x18 [Src(2)]                V1    LdImm64(MapValue)             "r{d} = map_value[{m}, {v}]";
             LdBtfId         0x18 [Src(3)]                V1    LdImm64(BtfId)                "r{d} = btf_id[{i}, {v}]";
-            LdFunc          0x18 [Src(4)]                V1    LdImm64(Func)                 "r{d} = func {J}";
+            LdFunc          0x18 [Src(4)]                V1    LdImm64(Func)                 "r{d} = func {f}";
             LdMapIdx        0x18 [Src(5)]                V1    LdImm64(MapIdx)               "r{d} = map_idx[{i}]";
             LdMapIdxValue   0x18 [Src(6)]                V1    LdImm64(MapIdxValue)          "r{d} = map_idx_value[{i}, {v}]";
             LdImm64         0x18 [Src(0)]                V1    LdImm64(Const)                "r{d} = {q}";
@@ -287,6 +318,7 @@ macro_rules! define_ops {
                 since: Version::$since,
                 kind: define_ops!(@kind $kind $($($arg),+)?),
                 text: $text,
+                fields: const { fields_of($text) },
             }),+
         ];
     };
@@ -361,9 +393,9 @@ impl Op {
         self.row().name
     }
 
-    /// Whether the text of the form has this hole.
-    pub(crate) fn has_hole(self, hole: u8) -> bool {
-        self.row().text.as_bytes().windows(3).any(|w| w[0] == b'{' && w[1] == hole && w[2] == b'}')
+    /// Operand fields of the form.
+    pub fn free_fields(self) -> Fields {
+        self.row().fields
     }
 
     /// Rows of an opcode, in order of selection.

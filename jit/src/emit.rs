@@ -2,7 +2,7 @@
 //! checks. What an instruction becomes is in `lower`.
 
 use dynasmrt::{AssemblyOffset, DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use isa::{Decoded, Insn, Kind};
+use isa::{Decoded, Insn, Kind, Pseudo};
 use program::facts::Fact;
 
 use crate::desc::{Desc, Trap};
@@ -98,6 +98,10 @@ pub(crate) struct Emitter<'a> {
     asides: Vec<Aside>,
     /// Nothing in the program writes r10, so it is the top of the frame of the function that runs.
     constant_fp: bool,
+    /// Some function has a `may_goto` and wants its counter set.
+    counts_loops: bool,
+    /// Per slot: `None` if it is no valid instruction.
+    decoded: Vec<Option<Decoded>>,
 }
 
 /// Fails only if the assembler does (code beyond 2 GiB).
@@ -105,16 +109,29 @@ pub(crate) fn emit(source: &Source<'_>, hooks: &Hooks) -> Result<Emitted, dynasm
     let mut a = Asm::new_with_capacity(0, source.insns.len() * 16 + 1024, 0, source.insns.len(), 0, 0, 64);
     let stubs = stubs::emit(&mut a, hooks);
     let labels = source.insns.iter().map(|_| a.new_dynamic_label()).collect();
-    let entries = function_starts(source).into_iter().map(|f| f.then(|| a.new_dynamic_label())).collect();
-    let mut e =
-        Emitter { a, source, stubs, slot: 0, labels, entries, asides: Vec::new(), constant_fp: constant_fp(source) };
+    let decoded: Vec<_> = (0..source.insns.len()).map(|slot| isa::decode(source.insns, slot).ok()).collect();
+    let entries = function_starts(source, &decoded).into_iter().map(|f| f.then(|| a.new_dynamic_label())).collect();
+    let mut e = Emitter {
+        a,
+        source,
+        stubs,
+        slot: 0,
+        labels,
+        entries,
+        asides: Vec::new(),
+        constant_fp: constant_fp(&decoded),
+        counts_loops: decoded.iter().flatten().any(|d| d.kind() == Kind::MayGoto),
+        decoded,
+    };
     let mut out = Emitted { bytes: Vec::new(), entries: Vec::new(), tail: 0 };
     for slot in 0..source.insns.len() {
         e.slot = slot as u32;
         out.entries.push(e.offset());
         if let Some(entry) = e.entries[slot] {
             dynasm!(e.a ; .arch x64 ; =>entry);
-            lower::jump::prologue(&mut e);
+            if e.counts_loops {
+                lower::jump::prologue(&mut e);
+            }
         }
         let label = e.labels[slot];
         dynasm!(e.a ; .arch x64 ; =>label);
@@ -129,7 +146,7 @@ pub(crate) fn emit(source: &Source<'_>, hooks: &Hooks) -> Result<Emitted, dynasm
 }
 
 /// Slots at which functions start: the program, callees, callbacks.
-fn function_starts(source: &Source<'_>) -> Vec<bool> {
+fn function_starts(source: &Source<'_>, decoded: &[Option<Decoded>]) -> Vec<bool> {
     let mut starts = vec![false; source.insns.len()];
     let mut mark = |slot: Option<usize>| {
         if let Some(s) = slot.and_then(|s| starts.get_mut(s)) {
@@ -137,13 +154,12 @@ fn function_starts(source: &Source<'_>) -> Vec<bool> {
         }
     };
     mark(Some(0));
-    for (slot, resolved) in source.resolved.iter().enumerate() {
-        if let Resolved::Subprog(entry) = *resolved {
-            mark(Some(entry as usize));
+    for (slot, d) in decoded.iter().enumerate() {
+        if let Some(Resolved::Subprog(entry)) = source.resolved.get(slot) {
+            mark(Some(*entry as usize));
         }
-        if source.insns.get(slot).is_some_and(|i| i.code == isa::consts::LDIMM64)
-            && let Ok(d) = isa::decode(source.insns, slot)
-            && matches!(d.kind(), Kind::LdImm64(isa::Pseudo::Func))
+        if let Some(d) = d
+            && d.kind() == Kind::LdImm64(Pseudo::Func)
         {
             mark(d.target(slot).and_then(|t| usize::try_from(t).ok()));
         }
@@ -152,10 +168,8 @@ fn function_starts(source: &Source<'_>) -> Vec<bool> {
 }
 
 /// Whether no instruction writes r10. The kernel takes no program that does.
-fn constant_fp(source: &Source<'_>) -> bool {
-    (0..source.insns.len())
-        .filter_map(|slot| isa::decode(source.insns, slot).ok())
-        .all(|d| d.defines() != Some(isa::consts::REG_FP))
+fn constant_fp(decoded: &[Option<Decoded>]) -> bool {
+    decoded.iter().flatten().all(|d| d.defines() != Some(isa::consts::REG_FP))
 }
 
 impl Emitter<'_> {
@@ -171,9 +185,9 @@ impl Emitter<'_> {
             Resolved::Missing => return self.trap_here(Trap::Missing),
             _ => {}
         }
-        match isa::decode(self.source.insns, slot) {
-            Ok(d) => lower::lower(self, &d),
-            Err(_) => self.trap_here(Trap::Instruction),
+        match self.decoded.get(slot).copied().flatten() {
+            Some(d) => lower::lower(self, &d),
+            None => self.trap_here(Trap::Instruction),
         }
     }
 

@@ -199,6 +199,11 @@ unsafe extern "C" fn packet(state: *mut State, slot: u32, off: u32, context: u64
 unsafe extern "C" fn enter_function(state: *mut State, slot: u32) -> u64 {
     // SAFETY: called by the stub before a local call.
     let (state, run) = unsafe { parts(state) };
+    // Without loops, calls of calls are still exponential in the length of the program.
+    state.budget -= 1;
+    if state.budget < 0 {
+        return fail(state, Fault::new(FaultKind::Budget(run.budget_limit)), slot);
+    }
     match run.push_frame() {
         Ok(fp) => fp,
         Err(fault) => fail(state, fault, slot),

@@ -21,7 +21,7 @@ mod stubs;
 use std::sync::Arc;
 
 use isa::Insn;
-use runtime::{Engine, Fault, Image, Meaning, Run};
+use runtime::{Engine, Fault, FaultKind, Image, Meaning, Run};
 
 pub use dump::dump;
 
@@ -121,6 +121,8 @@ impl Compiled {
 
     /// Calls a function of the program in a new frame.
     fn call(&self, run: &mut Run<'_>, entry: u32, args: [u64; 5]) -> Result<u64, Fault> {
+        // A callback costs something even if it does nothing.
+        run.budget = run.budget.checked_sub(1).ok_or_else(|| Fault::new(FaultKind::Budget(run.budget_limit)))?;
         let depth = run.depth();
         let image = run.image.clone();
         let fp = run.push_frame()?;

@@ -200,6 +200,19 @@ fn loops_end_with_the_budget() {
 }
 
 #[test]
+fn calls_of_calls_end_with_the_budget() {
+    let ten = |callee: &str| format!("call {callee}\n").repeat(10) + "exit\n";
+    let names = ["a", "b", "c", "d", "e", "f", "g"];
+    let mut text = ten("a");
+    for pair in names.windows(2) {
+        text += &format!("{}: {}", pair[0], ten(pair[1]));
+    }
+    text += "g: exit";
+    let fault = common::jit(&asm(&text), &[]).0.expect_err("a budget of 100,000 for 11,111,111 calls");
+    assert_eq!(*fault.kind, FaultKind::Budget(100_000));
+}
+
+#[test]
 fn may_goto_stops_by_itself() {
     let mut world = World::default();
     let image = asm("r0 = 0\n l: may_goto out\n r0 += 1\n goto l\n out: exit");

@@ -1,7 +1,7 @@
 //! Jumps, exit, and the prologue of functions. Jumps backwards pay for the slots that they go over, so that no loop is free.
 
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use isa::{Decoded, JumpOp, Kind, Rhs, Width};
+use isa::{Decoded, JumpOp, Rhs, Width};
 
 use crate::emit::Emitter;
 use crate::regs::reg;
@@ -12,13 +12,9 @@ const MAX_LOOPS: i32 = 8 * 1024 * 1024;
 /// Where the counter of `may_goto` is, from r10: in the gap above the frame, which no access of a program reaches.
 const LOOP_COUNTER: i32 = 64;
 
-/// Emitted where a function is entered.
+/// Emitted where a function is entered, in programs with a `may_goto` somewhere.
 pub(crate) fn prologue(e: &mut Emitter<'_>) {
-    // A counter that no `may_goto` reads costs one store per call; only programs with one pay it.
-    let used = e.source.insns.iter().any(|i| isa::classify(*i).is_some_and(|op| op.kind() == Kind::MayGoto));
-    if used {
-        dynasm!(e.a ; .arch x64 ; mov QWORD [rbp + LOOP_COUNTER], MAX_LOOPS);
-    }
+    dynasm!(e.a ; .arch x64 ; mov QWORD [rbp + LOOP_COUNTER], MAX_LOOPS);
 }
 
 pub(super) fn exit(e: &mut Emitter<'_>) {
