@@ -1,6 +1,7 @@
 //! Work on the repository itself: `cargo xtask <task>`. One file per task; this one only names them.
 
 mod corpus_build;
+mod corpus_record;
 mod profile;
 mod tidy;
 
@@ -31,11 +32,14 @@ enum Task {
 enum Corpus {
     /// Compile the C sources to the objects that are checked in (needs clang-19)
     Build(corpus_build::Args),
+    /// Ask the running kernel and write down what it says (needs root; `cargo record` builds it)
+    Record(corpus_record::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Corpus(Corpus::Build(args)) => corpus_build::run(&args),
+        Task::Corpus(Corpus::Record(args)) => corpus_record::run(&args),
         Task::Profile(options) => profile::run(&options),
         Task::Tidy => tidy::run(),
     };
