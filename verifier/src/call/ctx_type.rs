@@ -51,21 +51,15 @@ fn has_typedef(btf: &Btf, mut id: u32, typedef: &str) -> bool {
     false
 }
 
-/// A pointer to `pointee` is the context. `Err` carries a remark for the log: it is not.
-pub(crate) fn is_context(btf: &Btf, pointee: u32, prog: ProgType, arg: usize) -> Result<bool, Reject> {
+/// A pointer to `pointee` is the context.
+pub(crate) fn is_context(btf: &Btf, pointee: u32, prog: ProgType) -> bool {
     if prog == ProgType::Kprobe && has_typedef(btf, pointee, "bpf_user_pt_regs_t") {
-        return Ok(true);
+        return true;
     }
-    let Some((id, ty)) = btf.resolve(pointee) else { return Ok(false) };
-    if !ty.kind().is_struct_or_union() {
-        return Ok(false);
-    }
-    let name = btf.name(id);
-    if name.is_empty() {
-        return Err(Reject::CtxArgAnonymous { arg });
-    }
-    let Some((user, kern)) = context_struct(prog) else { return Ok(false) };
-    Ok(name == user || projects(user, name) || (prog == ProgType::Kprobe && name == kern))
+    let Some((id, ty)) = btf.resolve(pointee) else { return false };
+    let (Some((user, kern)), name) = (context_struct(prog), btf.name(id)) else { return false };
+    ty.kind().is_struct_or_union()
+        && (name == user || projects(user, name) || (prog == ProgType::Kprobe && name == kern))
 }
 
 /// The type of a parameter tagged `arg:ctx` (a pointer to `pointee`) may be the context of this program.
@@ -80,9 +74,6 @@ pub(crate) fn check_tagged(btf: &Btf, pointee: u32, prog: &ProgContext<'_>, arg:
         return Ok(());
     }
     let name = btf.name(id);
-    if name.is_empty() {
-        return Err(Reject::CtxArgUnnamed { arg });
-    }
     let is_struct = ty.kind() == Kind::Struct;
     let is_u64 = ty.kind() == Kind::Int && ty.size() == Some(8);
     let fits = match prog.prog_type {

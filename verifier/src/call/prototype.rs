@@ -136,13 +136,7 @@ impl Verifier<'_> {
 
     /// A parameter that points to `pointee`. `None`: a static function's plain pointer, which says nothing.
     fn read_pointer(&mut self, f: &Function, i: usize, pointee: u32, tags: Tags) -> R<Option<Arg>> {
-        let named = match ctx_type::is_context(&f.btf, pointee, self.prog_type, i) {
-            Ok(named) => named,
-            Err(remark) => {
-                self.note(&remark);
-                false
-            }
-        };
+        let named = ctx_type::is_context(&f.btf, pointee, self.prog_type);
         if tags.ctx || named {
             if tags.beside(|t| t.ctx = false) {
                 return Err(Reject::ArgTagCombination { arg: i });

@@ -345,6 +345,15 @@ impl Scalar {
         None
     }
 
+    /// Narrows to a signed 32-bit range that the whole value is known to be in.
+    pub fn narrow_signed32(&mut self, min: i32, max: i32, rules: &Rules) {
+        self.smin = self.smin.max(min.into());
+        self.smax = self.smax.min(max.into());
+        self.s32_min = self.s32_min.max(min);
+        self.s32_max = self.s32_max.min(max);
+        self.sync(rules);
+    }
+
     /// The upper half becomes zero. The caller synchronises.
     #[inline]
     pub fn zext32(&mut self) {

@@ -81,10 +81,7 @@ impl Verifier<'_> {
             reg: &reg,
             next: next.as_ref().map(|(p, r)| (*p, r)),
         };
-        let (class, remark) = question.class();
-        if remark {
-            self.note(&Reject::CtxArgAnonymous { arg: i });
-        }
+        let class = question.class();
         self.check_class_type(i, class, &btf, pointee, call)?;
         if class == Class::Null {
             return Ok(1);
@@ -151,7 +148,12 @@ impl Verifier<'_> {
 
     /// A `__map` argument; work queues and task work have to be of that very map.
     fn check_map_argument(&mut self, regno: u8, reg: &Reg, call: &mut KfuncCall) -> R {
-        let Ext::Map { map, uid } = reg.ext else { return Err(Reject::KfuncNoMap { reg: regno }) };
+        let (map, uid) = match reg.ext {
+            Ext::Map { map, uid } => (map, uid),
+            // Where maps have their map these kinds have something else: the kernel only sees that it is not NULL.
+            Ext::Btf { .. } | Ext::Mem { .. } | Ext::Subprog(_) => return Ok(()),
+            _ => return Err(Reject::KfuncNoMap { reg: regno }),
+        };
         if let Some((seen, seen_uid)) = call.map
             && (seen, seen_uid) != (map, uid)
         {

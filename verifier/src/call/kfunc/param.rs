@@ -75,18 +75,12 @@ fn by_struct(name: &str) -> Option<Class> {
 }
 
 impl Question<'_> {
-    /// The first rule that fits. The flag says that the context type has no name, which is worth a remark.
-    pub fn class(&self) -> (Class, bool) {
-        let mut remark = false;
-        if self.kfunc == "bpf_cast_to_kern_ctx" {
-            return (Class::Ctx, false);
+    /// The first rule that fits.
+    pub fn class(&self) -> Class {
+        if self.kfunc == "bpf_cast_to_kern_ctx" || ctx_type::is_context(self.btf, self.pointee, self.prog) {
+            return Class::Ctx;
         }
-        match ctx_type::is_context(self.btf, self.pointee, self.prog, self.index) {
-            Ok(true) => return (Class::Ctx, false),
-            Ok(false) => {}
-            Err(_) => remark = true,
-        }
-        (self.other_class(), remark)
+        self.other_class()
     }
 
     fn other_class(&self) -> Class {

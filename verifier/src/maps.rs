@@ -1,0 +1,46 @@
+//! Maps as the verifier sees them: definition, special fields of the value (`record`), template of a map-in-map. What maps may be created is in
+//! `spec::map`; which program may use which map is checked in `pass::resolve`.
+
+mod record;
+
+pub use record::{Field, Graph, Owner, Record};
+
+use crate::reg::{BtfId, MapId};
+use program::MapDef;
+use spec::MapType;
+use spec::map::{FieldKind, flags};
+use std::sync::Arc;
+
+#[derive(Clone, Debug)]
+pub struct Map {
+    pub def: Arc<MapDef>,
+    /// None for a number this kernel does not know (the load fails before).
+    pub ty: Option<MapType>,
+    /// BTF of the value, when it has one.
+    pub btf: Option<BtfId>,
+    pub record: Record,
+    /// Template of a map-in-map.
+    pub inner: Option<MapId>,
+}
+
+impl Map {
+    /// Programs may not write values. Device maps are that by themselves.
+    pub fn rdonly_prog(&self) -> bool {
+        self.def.map_flags & flags::RDONLY_PROG != 0
+            || matches!(self.ty, Some(MapType::Devmap | MapType::DevmapHash))
+    }
+    pub fn wronly_prog(&self) -> bool {
+        self.def.map_flags & flags::WRONLY_PROG != 0
+    }
+    /// Contents never change: loads at constant offsets have known values.
+    pub fn is_constant(&self) -> bool {
+        self.rdonly_prog() && self.def.frozen
+    }
+    pub fn has(&self, kind: FieldKind) -> bool {
+        self.record.find(kind).is_some()
+    }
+    /// A lock makes two lookups of one element distinguishable.
+    pub fn has_lock(&self) -> bool {
+        self.has(FieldKind::SpinLock) || self.has(FieldKind::ResSpinLock)
+    }
+}

@@ -1,0 +1,82 @@
+//! What comes behind the stack check: dead code goes, calls are inlined. Here only its visible effects: a few late refusals and
+//! the stack depths that the statistics show.
+
+use crate::env::Verifier;
+use crate::pass::fastcall::NOP;
+use crate::reject::{R, Reject};
+use isa::consts::*;
+
+/// Stack that an inlined bpf_loop and a timed may_goto take.
+const LOOP_STACK: i32 = 24;
+const MAY_GOTO_STACK: i32 = 16;
+
+impl Verifier<'_> {
+    pub fn fixups(&mut self) -> R {
+        let (mut depths, live) = self.surviving_subprogs();
+        for (d, s) in depths.iter_mut().zip(&live) {
+            let range = self.subprogs[*s].start as usize..self.subprogs[*s].end as usize;
+            let inlined = range.clone().any(|i| self.aux[i].seen && self.aux[i].loop_inline.fit);
+            if inlined {
+                *d = ((*d + 7) & !7) + LOOP_STACK;
+            }
+            if range.clone().any(|i| self.keeps_may_goto(i)) {
+                *d += MAY_GOTO_STACK;
+            }
+        }
+        self.final_depths = Some(depths);
+        let mut throws = false;
+        for i in 0..self.insns.len() {
+            let insn = self.insns[i];
+            if !self.aux[i].seen || insn.code != BPF_JMP | BPF_CALL {
+                continue;
+            }
+            if insn.src == BPF_PSEUDO_KFUNC_CALL {
+                if insn.imm == 0 {
+                    return Err(Reject::KfuncNotEliminated);
+                }
+                throws |= self.kfunc_name(insn.imm, insn.off) == Some("bpf_throw");
+            } else if insn.src == 0 && insn.imm == crate::call::id::TAIL_CALL as i32 && self.aux[i].map_poison && self.aux[i].map_unpriv {
+                return Err(Reject::TailCallPoisoned);
+            }
+        }
+        if throws && !self.subprogs.iter().any(|s| s.is_exception_callback)
+            && let Some(d) = &mut self.final_depths
+        {
+            // The default exception callback is an extra, hidden subprogram.
+            d.push(0);
+        }
+        self.check_late_context()
+    }
+
+    /// Depths and numbers of the subprograms that are left when dead code is removed.
+    fn surviving_subprogs(&self) -> (Vec<i32>, Vec<usize>) {
+        let kept = |s: usize| {
+            !self.privs.bpf
+                || (self.subprogs[s].start..self.subprogs[s].end).any(|i| self.aux[i as usize].seen)
+        };
+        let live: Vec<usize> = (0..self.subprogs.len()).filter(|s| kept(*s)).collect();
+        (live.iter().map(|s| self.subprogs[*s].stack_depth).collect(), live)
+    }
+
+    /// A may_goto that is walked and does not jump to what becomes its next instruction.
+    fn keeps_may_goto(&self, i: usize) -> bool {
+        let insn = self.insns[i];
+        if insn.code != MAY_GOTO || !self.aux[i].seen {
+            return false;
+        }
+        let target = crate::pass::graph::jump_target(i, insn);
+        let gone = |k: usize| {
+            let x = self.insns[k];
+            !self.aux[k].seen || x == NOP || (x.code == MAY_GOTO && !self.keeps_may_goto(k))
+        };
+        !(target > i && (i + 1..target).all(gone))
+    }
+
+    /// Context and socket accesses that pass the walk and fail when they are converted.
+    fn check_late_context(&self) -> R {
+        if self.late_ctx_failure {
+            return Err(Reject::bug("error during ctx access conversion (0)"));
+        }
+        Ok(())
+    }
+}

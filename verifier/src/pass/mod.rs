@@ -1,0 +1,39 @@
+//! Everything that is decided before and after the walk, in the kernel's order: which of two defects is reported depends on it.
+
+pub mod attach;
+mod cfg;
+mod depth;
+mod discover;
+mod fastcall;
+mod fixup;
+pub mod graph;
+mod info;
+pub mod load;
+mod resolve;
+
+use crate::env::Verifier;
+use crate::reject::R;
+
+impl Verifier<'_> {
+    pub fn before_walk(&mut self) -> R {
+        self.check_func_info_records()?;
+        self.find_subprogs()?;
+        self.check_boundaries()?;
+        self.check_btf_info()?;
+        self.resolve_insns()?;
+        self.check_cfg()?;
+        self.compute_postorder();
+        self.check_attach()?;
+        self.compute_components();
+        self.compute_live_regs();
+        self.print_live_regs();
+        self.mark_fastcalls();
+        Ok(())
+    }
+
+    pub fn after_walk(&mut self) -> R {
+        self.remove_fastcall_spills();
+        self.check_stack_depth()?;
+        self.fixups()
+    }
+}

@@ -1,0 +1,161 @@
+//! One verification from the outside: options in, outcome out, with the kernel's order of attribute checks, passes and statistics.
+
+use crate::env::Verifier;
+use crate::reject::{R, Reject, errno};
+use program::Program;
+use program::facts::Facts;
+use spec::Profile;
+use std::fmt::Write;
+
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Bits as in `log_level`: 1 or 2 ask for the trace, 4 for statistics in it.
+    pub log_level: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Accept,
+    Reject,
+    /// The program needs something that is not modelled.
+    Unsupported,
+}
+
+impl Verdict {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Accept => "accept",
+            Verdict::Reject => "reject",
+            Verdict::Unsupported => "unsupported",
+        }
+    }
+}
+
+/// What the statistics lines say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub insns_processed: u32,
+    pub max_states_per_insn: u32,
+    pub total_states: u32,
+    pub peak_states: u32,
+    /// Per subprogram, as after all passes.
+    pub stack_depths: Vec<i32>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub verdict: Verdict,
+    /// 0 or negative, as `bpf(2)` returns it.
+    pub errno: i32,
+    /// The kernel's log at level 4 without its statistics lines.
+    pub message: String,
+    /// Id and name of the refusal (`BV0202`, `RegNotReadable`).
+    pub id: Option<&'static str>,
+    pub rule: Option<&'static str>,
+    /// Instruction at which the walk was refused.
+    pub insn: Option<u32>,
+    /// `file:line` of that instruction.
+    pub source: Option<String>,
+    pub stats: Stats,
+    /// The log in the kernel's format at the level asked for.
+    pub log: String,
+    /// What was proven about each instruction; only for accepted programs.
+    pub facts: Option<Facts>,
+}
+
+/// Judges a program as `BPF_PROG_LOAD` would.
+pub fn verify(prog: &Program, profile: &Profile, opts: &Options) -> Outcome {
+    // What fails before the verifier has neither log nor statistics.
+    if let Err(r) = crate::pass::load::check(prog, profile) {
+        return refused(r, None, None, Stats::default(), String::new(), String::new());
+    }
+    let mut v = Verifier::new(prog, profile, opts);
+    let mut walking = false;
+    let result = run(&mut v, &mut walking);
+    let stats = v.stats();
+    let insn = (walking && result.is_err()).then_some(v.insn_idx.max(0) as u32);
+    let source = insn.and_then(|i| v.source_of(i));
+    let facts = result.is_ok().then(|| std::mem::take(&mut v.facts));
+    if let Err(r) = &result {
+        v.note(r);
+    }
+    let (message, mut log) = std::mem::take(&mut v.log).into_parts();
+    if opts.log_level & 3 == 0 {
+        log = if opts.log_level == 0 { String::new() } else { message.clone() };
+    }
+    if opts.log_level != 0 {
+        stats_lines(&mut log, &stats, opts.log_level);
+    }
+    match result {
+        Ok(()) => Outcome {
+            verdict: Verdict::Accept,
+            errno: 0,
+            message,
+            id: None,
+            rule: None,
+            insn: None,
+            source: None,
+            stats,
+            log,
+            facts,
+        },
+        Err(r) => refused(r, insn, source, stats, message, log),
+    }
+}
+
+fn run(v: &mut Verifier<'_>, walking: &mut bool) -> R {
+    v.before_walk()?;
+    *walking = true;
+    v.walk_program()?;
+    *walking = false;
+    v.after_walk()
+}
+
+fn refused(r: Reject, insn: Option<u32>, source: Option<String>, stats: Stats, message: String, log: String) -> Outcome {
+    let unsupported = matches!(r, Reject::Unsupported { .. });
+    let message = match &r {
+        Reject::Unsupported { what } => format!("unsupported: {what}"),
+        _ => message.trim_end_matches('\n').to_owned(),
+    };
+    Outcome {
+        verdict: if unsupported { Verdict::Unsupported } else { Verdict::Reject },
+        errno: if unsupported { -errno::EOPNOTSUPP } else { -r.errno() },
+        message,
+        id: Some(r.id()),
+        rule: Some(r.name()),
+        insn,
+        source,
+        stats,
+        log,
+        facts: None,
+    }
+}
+
+fn stats_lines(log: &mut String, s: &Stats, level: u32) {
+    if level & 4 != 0 {
+        // The kernel's figure is wall-clock time: it is never the same twice, so the log says nothing about it.
+        let depths: Vec<String> = s.stack_depths.iter().map(i32::to_string).collect();
+        let _ = writeln!(log, "stack depth {}", depths.join("+"));
+    }
+    let _ = writeln!(
+        log,
+        "processed {} insns (limit {}) max_states_per_insn {} total_states {} peak_states {} mark_read 0",
+        s.insns_processed,
+        crate::walk::MAX_PROCESSED,
+        s.max_states_per_insn,
+        s.total_states,
+        s.peak_states
+    );
+}
+
+impl Verifier<'_> {
+    fn stats(&self) -> Stats {
+        Stats {
+            insns_processed: self.count.insns,
+            max_states_per_insn: self.count.max_states_per_insn,
+            total_states: self.count.total_states,
+            peak_states: self.count.peak_states,
+            stack_depths: self.final_depths.clone().unwrap_or_else(|| self.subprogs.iter().map(|s| s.stack_depth).collect()),
+        }
+    }
+}
