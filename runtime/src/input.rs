@@ -163,6 +163,8 @@ pub struct Input {
     pub ctx: BTreeMap<String, FieldValue>,
     /// Arguments of raw tracepoint, fentry, LSM, ... programs.
     pub args: Vec<Argument>,
+    /// `pt_regs` of a kprobe by x86-64 name without the leading letter: `di`, `si`, `ax`, `r8`, `ip`, `sp`, ...
+    pub regs: BTreeMap<String, Argument>,
     /// The context as bytes: a tracepoint's record, a syscall program's argument.
     pub record: Blob,
     pub maps: Vec<MapPreset>,

@@ -136,7 +136,7 @@ fn arena_free(run: &mut Run<'_>, [map, addr, pages, ..]: [u64; 5]) -> Result<u64
 // --- dynptrs --------------------------------------------------------------------------------------------------------------------------
 
 fn dynptr_from_packet(run: &mut Run<'_>, [ctx, flags, to, ..]: [u64; 5]) -> Result<u64, Fault> {
-    if ctx != run.ctx.addr() {
+    if ctx != run.ctx.addr() && Some(ctx) != run.ctx.skb_object {
         return Err(Fault::arg("dynptr_from_packet", 1, "not the context"));
     }
     match dynptr::of_packet(run) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use program::{Program, SlotInit};
 use serde::{Deserialize, Serialize};
-use spec::Errno;
+use spec::{Errno, ProgType};
 
 use crate::ctx::{self, BuildError};
 use crate::fault::Fault;
@@ -175,13 +175,15 @@ pub struct Report {
 
 impl Report {
     pub fn of(run: &Run<'_>, r0: u64) -> Self {
-        let mut packet = Vec::new();
-        if let Some(p) = &run.ctx.packet {
-            if run.ctx.family == ctx::Family::Skb && !ctx::sees_ethernet(run.ctx.prog_type) {
-                packet.resize(ctx::ETH_HLEN, 0);
+        let packet = match (&run.ctx.packet, run.ctx.family) {
+            // A test run of a flow dissector answers the keys.
+            _ if run.ctx.prog_type == ProgType::FlowDissector => run.ctx.pointee(144).unwrap_or_default(),
+            (Some(p), ctx::Family::Skb) if !ctx::sees_ethernet(run.ctx.prog_type) => {
+                [vec![0; ctx::ETH_HLEN], p.contents()].concat()
             }
-            packet.extend(p.contents());
-        }
+            (Some(p), ctx::Family::Skb | ctx::Family::Xdp) => p.contents(),
+            _ => Vec::new(),
+        };
         Self {
             retval: r0 as u32,
             packet: Blob(packet),

@@ -1,6 +1,8 @@
 //! From an input to a context in memory, the way BPF_PROG_TEST_RUN does it where it knows the type, and by the same rules where it does not. Not
 //! here: what programs may access (`spec::ctx`), kernel objects (`object`).
 
+use std::collections::BTreeMap;
+
 use spec::ctx::Layout;
 use spec::{Errno, ProgContext, ProgType};
 
@@ -173,7 +175,7 @@ fn flow_keys(ctx: &mut Context, eth: &[u8]) -> Result<(), BuildError> {
     let block = Block::zeroed(56).ok_or(BuildError::Memory)?;
     block.write(0, &(ETH_HLEN as u16).to_le_bytes());
     block.write(2, &(ETH_HLEN as u16).to_le_bytes());
-    block.write(8, &eth[12..14]);
+    block.write(10, &eth[12..14]);
     ctx.set_bytes(144, &block.addr().to_le_bytes());
     ctx.attached.push((block, Kind::Mem, true));
     Ok(())
@@ -200,7 +202,55 @@ fn plain(prog_type: ProgType, layout: Option<Layout>, image: &Image, input: &Inp
     ctx.set_bytes(0, &input.record.0);
     set_fields(&ctx, layout, input, 0)?;
     window(&mut ctx, layout, input)?;
+    registers(&mut ctx, image, input)?;
     Ok(ctx)
+}
+
+/// `struct pt_regs` of x86-64, in order, 8 bytes each.
+const PT_REGS: [&str; 21] = [
+    "r15", "r14", "r13", "r12", "bp", "bx", "r11", "r10", "r9", "r8", "ax", "cx", "dx", "si", "di", "orig_ax", "ip",
+    "cs", "flags", "sp", "ss",
+];
+
+/// Registers of kprobes and perf events, whose context starts with them.
+fn registers(ctx: &mut Context, image: &Image, input: &Input) -> Result<(), BuildError> {
+    let mut objects = Objects::new(image.vmlinux.clone());
+    for (name, value) in &input.regs {
+        let index = PT_REGS.iter().position(|n| n == name);
+        let index = index.filter(|_| matches!(ctx.prog_type, ProgType::Kprobe | ProgType::PerfEvent));
+        let index = index.ok_or_else(|| BuildError::NoSuchField("pt_regs", name.clone()))?;
+        ctx.set_bytes(index as u32 * 8, &argument(&mut objects, value)?.to_le_bytes());
+    }
+    ctx.attached.extend(objects.into_blocks().into_iter().map(|b| (b, Kind::Kernel, false)));
+    Ok(())
+}
+
+/// The hook's state and the packet as kernel objects: IPv4 on its way out, as in a test run.
+fn netfilter(ctx: &mut Context, objects: &mut Objects, input: &Input) -> Result<(), BuildError> {
+    let number = |n: u64| FieldValue::UInt(n);
+    let packet = Packet::new(SKB_HEADROOM, &input.packet.0, 0).ok_or(BuildError::Memory)?;
+    let state = BTreeMap::from([("hook".to_string(), number(3)), ("pf".to_string(), number(2))]);
+    let skb = BTreeMap::from([
+        ("len".to_string(), number(packet.len() as u64)),
+        ("head".to_string(), number(packet.address(0))),
+        ("data".to_string(), number(packet.address(packet.data))),
+        ("network_header".to_string(), number(packet.data as u64)),
+    ]);
+    let (state, skb) = (objects.make("nf_hook_state", &state)?, objects.make("sk_buff", &skb)?);
+    ctx.set_bytes(0, &state.to_le_bytes());
+    ctx.set_bytes(8, &skb.to_le_bytes());
+    ctx.skb_object = Some(skb);
+    ctx.packet = Some(packet);
+    Ok(())
+}
+
+fn argument(objects: &mut Objects, value: &Argument) -> Result<u64, ObjectError> {
+    match value {
+        Argument::Number(n) => Ok(*n as u64),
+        Argument::Text(text) => objects.string(text),
+        Argument::Memory { bytes } => objects.bytes(&bytes.0),
+        Argument::Object { struct_name, fields } => objects.make(struct_name, fields),
+    }
 }
 
 /// Packet bytes behind two 8-byte pointer fields: sk_msg, sk_reuseport, sock_ops, cgroup sockopt.
@@ -224,13 +274,11 @@ fn arguments(prog_type: ProgType, layout: Option<Layout>, image: &Image, input: 
     let named = if prog_type == ProgType::Netfilter { layout } else { None };
     let mut ctx = Context::new(prog_type, Family::Plain, named, count as u32 * 8, false).ok_or(BuildError::Memory)?;
     let mut objects = Objects::new(image.vmlinux.clone());
+    if prog_type == ProgType::Netfilter && input.args.is_empty() {
+        netfilter(&mut ctx, &mut objects, input)?;
+    }
     for (i, arg) in input.args.iter().enumerate() {
-        let value = match arg {
-            Argument::Number(n) => *n as u64,
-            Argument::Text(text) => objects.string(text)?,
-            Argument::Memory { bytes } => objects.bytes(&bytes.0)?,
-            Argument::Object { struct_name, fields } => objects.make(struct_name, fields)?,
-        };
+        let value = argument(&mut objects, arg)?;
         ctx.set_bytes(i as u32 * 8, &value.to_le_bytes());
     }
     ctx.attached.extend(objects.into_blocks().into_iter().map(|b| (b, Kind::Kernel, false)));

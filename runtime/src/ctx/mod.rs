@@ -54,6 +54,8 @@ pub struct Context {
     writable: bool,
     pub packet: Option<Packet>,
     pub skb: SkbState,
+    /// The packet's kernel object, where the program sees that instead of `__sk_buff`.
+    pub skb_object: Option<u64>,
     /// Memory that fields point to: (block, kind, writable).
     pub attached: Vec<(Block, Kind, bool)>,
 }
@@ -71,6 +73,7 @@ impl Context {
             writable,
             packet: None,
             skb: SkbState::default(),
+            skb_object: None,
             attached: Vec::new(),
         })
     }
@@ -109,6 +112,12 @@ impl Context {
         if u64::from(off) + data.len() as u64 <= u64::from(self.size) {
             self.block.write(off as usize, data);
         }
+    }
+
+    /// Bytes of the memory that an 8-byte pointer field at `off` leads to (flow keys).
+    pub fn pointee(&self, off: u32) -> Option<Vec<u8>> {
+        let addr = self.block.u64(off as usize);
+        self.attached.iter().find(|(b, ..)| b.addr() == addr).map(|(b, ..)| b.bytes(0, b.len()).to_vec())
     }
 
     pub fn u32_at(&self, off: u32) -> u32 {
