@@ -1,3 +1,93 @@
-//! Placeholder until this crate is written.
+//! The `bpfverdict` binary: arguments, dispatch, exit status. Each subcommand is a file in `cmd/`; nothing is judged here.
 
-fn main() {}
+mod args;
+mod cmd;
+mod exit;
+mod input;
+mod output;
+mod verdict;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use std::process::ExitCode;
+
+use exit::{Failure, Status};
+
+/// Will Linux load this BPF program, and if not, why? Without root and without a kernel.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bpfverdict",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Exit status: 0 = accepted / agree, 1 = rejected / differs, 2 = bad usage or unreadable input,
+3 = the environment lacks what was asked for.
+
+Examples:
+  bpfverdict verify prog.bpf.o
+  bpfverdict verify --format json build/ | jq 'select(.verdict != \"accept\")'
+  bpfverdict run prog.bpf.o --only xdp_main --engine interp
+  bpfverdict explain BV0202"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Verify(cmd::verify::Args),
+    Disasm(cmd::disasm::Args),
+    Asm(cmd::asm::Args),
+    Fuzz(cmd::fuzz::Args),
+    Kernels(cmd::kernels::Args),
+    Explain(cmd::explain::Args),
+    Completions(cmd::completions::Args),
+    Man(cmd::man::Args),
+}
+
+/// Deep recursion in hostile input must not end the process, so the work has more stack than a main thread.
+const STACK: usize = 256 << 20;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let work = move || match run(cli.command) {
+        Ok(status) => status,
+        Err(failure) => {
+            failure.print();
+            failure.status
+        }
+    };
+    let worker = std::thread::Builder::new().stack_size(STACK).spawn(work);
+    let status = match worker.map(std::thread::JoinHandle::join) {
+        Ok(Ok(status)) => status,
+        Ok(Err(_)) => Status::Internal,
+        Err(e) => {
+            Failure::environment(format!("cannot start a thread: {e}")).print();
+            Status::Environment
+        }
+    };
+    ExitCode::from(status as u8)
+}
+
+fn run(command: Command) -> Result<Status, Failure> {
+    match command {
+        Command::Verify(a) => cmd::verify::run(&a),
+        Command::Disasm(a) => cmd::disasm::run(&a),
+        Command::Asm(a) => cmd::asm::run(&a),
+        Command::Fuzz(a) => cmd::fuzz::run(&a),
+        Command::Kernels(a) => cmd::kernels::run(&a),
+        Command::Explain(a) => cmd::explain::run(&a),
+        Command::Completions(a) => cmd::completions::run(&a, &mut Cli::command()),
+        Command::Man(a) => cmd::man::run(&a, Cli::command()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

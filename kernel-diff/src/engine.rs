@@ -1,8 +1,9 @@
 //! What every engine can do: load a program, run it, show its maps. The engines themselves live in their own files.
 
 use program::Program;
+use runtime::Input;
 
-use crate::input::{Input, MapDump, Output};
+use crate::input::{MapDump, Output};
 use crate::judgement::Judgement;
 
 /// Something that takes programs: a kernel, an interpreter, a JIT, a recording of a kernel.
@@ -12,13 +13,19 @@ pub trait Engine {
 
     /// Loads `program`. An error means that the engine could not be asked; a program that it refuses is a [`Load`] with a
     /// negative judgement.
+    ///
+    /// Programs of one object share maps: a map definition (told apart by its `Arc`) that was seen before is the same map.
     fn load(&mut self, program: &Program, options: &LoadOptions) -> Result<Load, Error>;
+
+    /// Ends the sharing: programs loaded from now on get fresh maps.
+    fn forget_maps(&mut self) {}
 }
 
 /// A program that an engine has accepted, with the maps that belong to it.
 pub trait Loaded {
-    /// Executes once (or `input.repeat` times) on the input; map contents of earlier runs persist.
-    fn run(&mut self, input: &Input) -> Result<Output, Error>;
+    /// Executes on the input, `repeat` times (0 counts as 1). The input's map presets are put in first; contents of earlier runs
+    /// persist.
+    fn run(&mut self, input: &Input, repeat: u32) -> Result<Output, Error>;
 
     /// What the maps hold now, in the order of `Program::maps`; maps whose contents cannot be read have none.
     fn maps(&mut self) -> Result<Vec<MapDump>, Error>;

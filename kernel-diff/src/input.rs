@@ -1,26 +1,4 @@
-//! What a run gets and what it leaves behind, as plain bytes, the same for every engine.
-
-/// Input of one run. Absent parts are left to the engine's default (no packet, zeroed context).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Input {
-    /// Packet bytes.
-    pub data: Option<Vec<u8>>,
-    /// Context bytes as user space sees them: `xdp_md`, `__sk_buff`, raw tracepoint arguments, ...
-    pub ctx: Option<Vec<u8>>,
-    /// How often to run; 0 counts as 1.
-    pub repeat: u32,
-    /// Entries to put into maps before the run.
-    pub maps: Vec<MapEntry>,
-}
-
-/// One entry of one map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MapEntry {
-    /// Index into `Program::maps`.
-    pub map: usize,
-    pub key: Vec<u8>,
-    pub value: Vec<u8>,
-}
+//! What a run leaves behind, as plain bytes, the same for every engine. What it gets is [`runtime::Input`].
 
 /// What a run left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +17,8 @@ pub struct Output {
 /// A record that reached user space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    pub map: usize,
+    /// Name of the map.
+    pub map: String,
     pub data: Vec<u8>,
 }
 

@@ -1,6 +1,7 @@
 //! The real kernel as an engine, and comparison: programs go through several engines, every difference is typed. The only crate
 //! that knows `bpf(2)` or libbpf. How programs are made up is not here (see `fuzz`), nor is judging them (see `verifier`).
 
+pub mod corpus_input;
 pub mod engine;
 pub mod input;
 pub mod judgement;
@@ -8,9 +9,13 @@ pub mod ledger;
 pub mod live;
 pub mod logdiff;
 pub mod outcome;
+pub mod raw;
+pub mod recorded;
+pub mod scenario;
 pub mod shape;
 
 pub use engine::{Engine, Error, Load, LoadOptions, Loaded};
-pub use input::{Event, Input, MapDump, MapEntry, Output};
+pub use input::{Event, MapDump, Output};
 pub use judgement::{Judgement, Stats};
 pub use outcome::Outcome;
+pub use runtime::Input;

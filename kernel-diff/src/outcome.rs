@@ -53,6 +53,12 @@ pub enum Difference {
         b: usize,
         first: usize,
     },
+    /// The first element of a map that differs.
+    Map {
+        name: String,
+        a: String,
+        b: String,
+    },
     /// One engine ran to the end, the other stopped.
     Fault {
         engine: &'static str,
@@ -73,6 +79,7 @@ impl Difference {
             Self::Retval { .. } => "retval",
             Self::Bytes { what, .. } => what,
             Self::Events { .. } => "events",
+            Self::Map { .. } => "map",
             Self::Fault { .. } => "fault",
         }
     }
@@ -93,6 +100,7 @@ impl fmt::Display for Difference {
                 write!(f, "{what} at byte {at}: {} against {}", byte(a), byte(b))
             }
             Self::Events { a, b, first } => write!(f, "{a} events against {b}, first different: {first}"),
+            Self::Map { name, a, b } => write!(f, "map {name}: {a} against {b}"),
             Self::Fault { engine, message } => write!(f, "{engine} stops: {message}"),
         }
     }

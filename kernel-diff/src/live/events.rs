@@ -24,12 +24,12 @@ pub fn drain(maps: &MapSet) -> Result<Vec<Event>, Error> {
     let mut rings: Vec<_> = maps.iter().filter(|(_, m)| m.def.map_type == RINGBUF).collect();
     rings.sort_by_key(|(i, _)| **i);
     let found = RefCell::new(Vec::new());
-    for (index, map) in rings {
+    for (_, map) in rings {
         let handle = handle(map)?;
         let mut builder = RingBufferBuilder::new();
         builder
             .add(&handle, |data| {
-                found.borrow_mut().push(Event { map: *index, data: data.to_vec() });
+                found.borrow_mut().push(Event { map: map.def.name.clone(), data: data.to_vec() });
                 0
             })
             .map_err(failed)?;

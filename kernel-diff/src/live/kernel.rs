@@ -1,25 +1,27 @@
 //! The engine: a program becomes a `BPF_PROG_LOAD` on this machine, a run becomes a `BPF_PROG_TEST_RUN`.
 
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use program::Program;
+use runtime::Input;
+use runtime::input::MapPreset;
 
-use super::maps::{BtfCache, MapSet, create_all, dump, kernel_name, put};
+use super::maps::{MapSet, Session, dump, kernel_name, put, put_fd};
 use super::{events, sys};
 use crate::engine::{Engine, Error, Load, LoadOptions, Loaded};
-use crate::input::{Input, MapDump, Output};
+use crate::input::{MapDump, Output};
 use crate::judgement::Judgement;
-use crate::shape::{self, Shape};
+use crate::{raw, shape};
 
 /// Room for what a program may grow a packet by.
 const DATA_OUT: usize = 1 << 16;
 const CTX_OUT: usize = 1 << 12;
-/// `BPF_PROG_TYPE_SYSCALL`'s context may be as long as this.
-const MAX_DEFAULT_CTX: usize = 96;
 
 /// The kernel of this machine.
 pub struct HostKernel {
-    btfs: BtfCache,
+    session: Rc<RefCell<Session>>,
     /// Reused between loads: fresh pages for each would cost more than small loads do.
     log: Vec<u8>,
     release: String,
@@ -33,7 +35,7 @@ impl HostKernel {
         sys::map_create(probe)
             .map_err(|e| Error::Environment(format!("bpf(2) does not work here: {e} (needs root or CAP_BPF)")))?;
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-        Ok(Self { btfs: BtfCache::default(), log: Vec::new(), release })
+        Ok(Self { session: Rc::default(), log: Vec::new(), release })
     }
 
     /// `uname -r`.
@@ -48,10 +50,11 @@ impl Engine for HostKernel {
     }
 
     fn load(&mut self, program: &Program, options: &LoadOptions) -> Result<Load, Error> {
-        let maps = create_all(program, &mut self.btfs)?;
+        let mut session = self.session.borrow_mut();
+        let maps = session.maps_of(program)?;
         let btf = match &program.btf {
             Some(b) => {
-                Some(self.btfs.fd(b).map_err(|e| Error::unsupported(format!("the kernel refuses the BTF: {e}")))?)
+                Some(session.btfs.fd(b).map_err(|e| Error::unsupported(format!("the kernel refuses the BTF: {e}")))?)
             }
             None => None,
         };
@@ -79,9 +82,15 @@ impl Engine for HostKernel {
         let errno = answer.as_ref().map_or_else(|e| -e.0, |_| 0);
         let judgement = Judgement::from_log(answer.is_ok(), errno, log);
         let program = answer.ok().map(|fd| -> Box<dyn Loaded> {
-            Box::new(LoadedProgram { fd, maps, count: program.maps.len(), shape: shape::of(program.prog_type) })
+            let fd = Rc::new(fd);
+            session.programs.insert(program.name.clone(), Rc::clone(&fd));
+            Box::new(LoadedProgram { fd, maps, program: program.clone(), session: Rc::clone(&self.session) })
         });
         Ok(Load { judgement, program })
+    }
+
+    fn forget_maps(&mut self) {
+        self.session.borrow_mut().forget();
     }
 }
 
@@ -105,65 +114,76 @@ fn encode(program: &Program, maps: &MapSet) -> Vec<u8> {
 
 /// A program in the kernel.
 struct LoadedProgram {
-    fd: OwnedFd,
+    fd: Rc<OwnedFd>,
     maps: MapSet,
-    /// Length of `Program::maps`.
-    count: usize,
-    shape: Option<Shape>,
+    program: Program,
+    session: Rc<RefCell<Session>>,
+}
+
+impl LoadedProgram {
+    /// The program or map that a slot names.
+    fn named(&self, name: &str) -> Result<Rc<OwnedFd>, Error> {
+        let mut session = self.session.borrow_mut();
+        if let Some(program) = session.programs.get(name) {
+            return Ok(Rc::clone(program));
+        }
+        let index = raw::map_index(&self.program, name)
+            .map_err(|_| Error::unsupported(format!("no program or map `{name}` is loaded")))?;
+        Ok(session.map(&self.program.maps[index])?.fd)
+    }
+
+    /// Puts a preset's elements into its map.
+    fn preset(&self, preset: &MapPreset) -> Result<(), Error> {
+        let index = raw::map_index(&self.program, &preset.map)?;
+        // A map that no instruction names was not created, and nothing can show its contents.
+        let Some(map) = self.maps.get(&index) else { return Ok(()) };
+        for e in &preset.entries {
+            match &e.slot {
+                None => put(map, &e.key.0, &e.value.0)?,
+                Some(name) => put_fd(map, &e.key.0, self.named(name)?.as_ref())?,
+            }
+        }
+        if preset.readers || !preset.samples.is_empty() {
+            return Err(Error::unsupported(format!("map `{}`: readers and samples in a kernel", preset.map)));
+        }
+        Ok(())
+    }
 }
 
 impl Loaded for LoadedProgram {
-    fn run(&mut self, input: &Input) -> Result<Output, Error> {
-        let Some(shape) = self.shape else {
+    fn run(&mut self, input: &Input, repeat: u32) -> Result<Output, Error> {
+        let Some(shape) = shape::of(self.program.prog_type) else {
             return Err(Error::unsupported("the kernel has no test run for this program type"));
         };
-        for e in &input.maps {
-            let Some(map) = self.maps.get(&e.map) else {
-                return Err(Error::unsupported(format!("the program does not use map {}", e.map)));
-            };
-            put(map, &e.key, &e.value)?;
+        for preset in &input.maps {
+            self.preset(preset)?;
         }
-        let zero_data;
-        let data = match (&input.data, shape.data) {
-            (Some(d), true) if d.len() < shape.min_data => {
-                let (name, min) = (shape.name, shape.min_data);
-                return Err(Error::unsupported(format!("test runs of {name} want at least {min} bytes of data")));
-            }
-            (Some(d), true) => Some(d.as_slice()),
-            (None, true) => {
-                zero_data = vec![0; shape.min_data.max(64)];
-                Some(zero_data.as_slice())
-            }
-            (_, false) => None,
-        };
-        let zero_ctx = [0; MAX_DEFAULT_CTX];
-        let ctx = match (&input.ctx, shape.ctx_in) {
-            (Some(c), true) => Some(c.as_slice()),
-            (None, true) if shape.name == "raw_tracepoint" => Some(&zero_ctx[..]),
-            (None, true) if shape.name == "sk_lookup" => Some(&zero_ctx[..shape.ctx_size]),
-            _ => None,
-        };
-        let mut data_out = vec![0; if shape.data { DATA_OUT } else { 0 }];
-        let mut ctx_out = vec![0; if shape.ctx_out && ctx.is_some() { CTX_OUT } else { 0 }];
+        let raw = raw::input(&self.program, &shape, input)?;
+        let mut data_out = vec![0; if raw.data.is_some() { DATA_OUT } else { 0 }];
+        let mut ctx_out = vec![0; if shape.ctx_out && raw.ctx.is_some() { CTX_OUT } else { 0 }];
+        let mut in_place = Vec::new();
         if shape.name == "syscall" {
-            // Comes back in place and must be of the length that went in.
-            ctx_out.truncate(0);
+            // This type's context comes back in the buffer that it went in by.
+            ctx_out.clear();
+            in_place = raw.ctx.clone().unwrap_or_default();
         }
-        let repeat = if shape.repeat { input.repeat.max(1) } else { 0 };
-        let result = sys::test_run(&self.fd, data, &mut data_out, ctx, &mut ctx_out, repeat)
+        let ctx = if in_place.is_empty() { raw.ctx.as_deref() } else { Some(in_place.as_slice()) };
+        let repeat = if shape.repeat { repeat.max(1) } else { 0 };
+        let result = sys::test_run(&self.fd, raw.data.as_deref(), &mut data_out, ctx, &mut ctx_out, repeat)
             .map_err(|e| Error::unsupported(format!("the kernel refuses the test run: {e}")))?;
         data_out.truncate(result.data_len);
         ctx_out.truncate(result.ctx_len);
+        let ctx = if in_place.is_empty() { ctx_out } else { in_place };
         Ok(Output {
             retval: result.retval,
-            data: shape.data.then_some(data_out),
-            ctx: (!ctx_out.is_empty()).then_some(ctx_out),
+            data: raw.data.is_some().then_some(data_out),
+            ctx: (!ctx.is_empty()).then_some(ctx),
             events: events::drain(&self.maps)?,
             duration_ns: u64::from(result.duration_ns),
         })
     }
 
     fn maps(&mut self) -> Result<Vec<MapDump>, Error> {
-        (0..self.count).map(|i| self.maps.get(&i).map_or_else(|| Ok(MapDump::default()), dump)).collect()
+        (0..self.program.maps.len()).map(|i| self.maps.get(&i).map_or_else(|| Ok(MapDump::default()), dump)).collect()
     }
 }

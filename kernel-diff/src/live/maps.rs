@@ -1,8 +1,8 @@
 //! Real maps for a program: creation as given, initial contents, and reading them back.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use program::{MapDef, Program, SlotInit};
@@ -47,31 +47,71 @@ impl BtfCache {
     }
 }
 
-/// A map of a loaded program.
+/// A map in the kernel; clones share it.
+#[derive(Clone)]
 pub struct LiveMap {
-    pub fd: OwnedFd,
+    pub fd: Rc<OwnedFd>,
     pub def: Arc<MapDef>,
 }
 
 /// The maps that a program names, by index into `Program::maps`.
 pub type MapSet = HashMap<usize, LiveMap>;
 
-/// Creates every map that an instruction refers to.
-pub fn create_all(program: &Program, btfs: &mut BtfCache) -> Result<MapSet, Error> {
-    let mut set = MapSet::new();
-    for index in referenced(program) {
-        if let Some(def) = program.maps.get(index)
-            && !set.contains_key(&index)
-        {
-            let fd = create(def, btfs)?;
-            set.insert(index, LiveMap { fd, def: Arc::clone(def) });
+/// What the programs of one object share in a kernel.
+#[derive(Default)]
+pub struct Session {
+    pub btfs: BtfCache,
+    /// One map for each definition, told apart by address: programs of an object share definitions.
+    maps: Vec<LiveMap>,
+    /// Loaded programs by name, for slots of program arrays.
+    pub programs: HashMap<String, Rc<OwnedFd>>,
+}
+
+impl Session {
+    /// Programs loaded from now on get maps of their own.
+    pub fn forget(&mut self) {
+        self.maps.clear();
+        self.programs.clear();
+    }
+
+    /// The map of a definition, created on first use.
+    pub fn map(&mut self, def: &Arc<MapDef>) -> Result<LiveMap, Error> {
+        if let Some(known) = self.maps.iter().find(|m| Arc::ptr_eq(&m.def, def)) {
+            return Ok(known.clone());
         }
+        let fd = Rc::new(create(def, &mut self.btfs)?);
+        let map = LiveMap { fd, def: Arc::clone(def) };
+        self.maps.push(map.clone());
+        Ok(map)
     }
-    let indices: Vec<usize> = set.keys().copied().collect();
-    for index in indices {
-        fill_slots(program, index, &mut set, btfs)?;
+
+    /// Every map that an instruction of the program refers to.
+    pub fn maps_of(&mut self, program: &Program) -> Result<MapSet, Error> {
+        let mut set = MapSet::new();
+        for index in referenced(program) {
+            if let Some(def) = program.maps.get(index)
+                && !set.contains_key(&index)
+            {
+                let map = self.map(def)?;
+                self.fill_slots(program, &map)?;
+                set.insert(index, map);
+            }
+        }
+        Ok(set)
     }
-    Ok(set)
+
+    /// Statically initialised slots of maps in maps. Slots that hold programs are the caller's: the programs must be loaded first.
+    fn fill_slots(&mut self, program: &Program, map: &LiveMap) -> Result<(), Error> {
+        for (slot, init) in &map.def.slots {
+            let SlotInit::Map(name) = init else { continue };
+            let inner = program.maps.iter().find(|m| m.full_name == *name);
+            let inner =
+                inner.ok_or_else(|| Error::unsupported(format!("map `{}` holds unknown `{name}`", map.def.name)))?;
+            let inner = self.map(inner)?;
+            put_fd(map, &slot.to_ne_bytes(), &inner.fd)?;
+        }
+        Ok(())
+    }
 }
 
 /// Map indices in `lddw` instructions, repeats included.
@@ -104,6 +144,7 @@ fn create(def: &MapDef, btfs: &mut BtfCache) -> Result<OwnedFd, Error> {
         map_name: kernel_name(&def.name),
         btf_vmlinux_value_type_id: def.btf_vmlinux_value_type_id,
         map_extra: def.map_extra,
+        numa_node: def.numa_node,
         ..Default::default()
     };
     match def.map_type {
@@ -136,26 +177,6 @@ fn create(def: &MapDef, btfs: &mut BtfCache) -> Result<OwnedFd, Error> {
         sys::map_freeze(&fd).map_err(refused)?;
     }
     Ok(fd)
-}
-
-/// Statically initialised slots of maps in maps. Slots that hold programs stay empty: the program is loaded alone.
-fn fill_slots(program: &Program, index: usize, set: &mut MapSet, btfs: &mut BtfCache) -> Result<(), Error> {
-    let Some(def) = program.maps.get(index) else { return Ok(()) };
-    for (slot, init) in &def.slots {
-        let SlotInit::Map(name) = init else { continue };
-        let Some(at) = program.maps.iter().position(|m| m.name == *name) else {
-            return Err(Error::unsupported(format!("map `{}` holds unknown map `{name}`", def.name)));
-        };
-        if let Entry::Vacant(free) = set.entry(at) {
-            let inner = &program.maps[at];
-            let fd = create(inner, btfs)?;
-            free.insert(LiveMap { fd, def: Arc::clone(inner) });
-        }
-        let (Some(outer), Some(inner)) = (set.get(&index), set.get(&at)) else { continue };
-        sys::map_update(&outer.fd, &slot.to_ne_bytes(), &inner.fd.as_raw_fd().to_ne_bytes())
-            .map_err(|e| Error::unsupported(format!("slot {slot} of map `{}`: {e}", def.name)))?;
-    }
-    Ok(())
 }
 
 /// Name as the kernel takes it: at most 15 bytes of letters, digits, `_` and `.`.
@@ -201,6 +222,15 @@ pub fn put(map: &LiveMap, key: &[u8], value: &[u8]) -> Result<(), Error> {
         return Err(wrong("value", value.len(), def.value_size));
     }
     sys::map_update(&map.fd, key, &value).map_err(|e| Error::unsupported(format!("map `{}`: update: {e}", def.name)))
+}
+
+/// Puts a map or a program into a slot.
+pub fn put_fd(outer: &LiveMap, key: &[u8], what: &OwnedFd) -> Result<(), Error> {
+    let refused = |why: String| Error::unsupported(format!("map `{}`: slot: {why}", outer.def.name));
+    if key.len() != outer.def.key_size as usize {
+        return Err(refused(format!("key of {} bytes", key.len())));
+    }
+    sys::map_update(&outer.fd, key, &what.as_raw_fd().to_ne_bytes()).map_err(|e| refused(e.to_string()))
 }
 
 /// Reads a map back.

@@ -8,6 +8,8 @@ mod kernel;
 #[cfg(feature = "live")]
 mod maps;
 #[cfg(feature = "live")]
+pub mod recorder;
+#[cfg(feature = "live")]
 mod sys;
 
 #[cfg(feature = "live")]

@@ -1,0 +1,10 @@
+//! The subcommands, one file each: arguments, `run`, and how the result looks.
+
+pub mod asm;
+pub mod completions;
+pub mod disasm;
+pub mod explain;
+pub mod fuzz;
+pub mod kernels;
+pub mod man;
+pub mod verify;

@@ -1,0 +1,109 @@
+//! One judged program as a row: what `verify` prints in every format. The JSON form is a contract; fields are only ever added.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use spec::{Profile, ProgType};
+use verifier::{Options, Verdict};
+
+use crate::input::Case;
+
+pub const SCHEMA: u32 = 1;
+
+/// The answer for one program.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Row {
+    pub schema: u32,
+    pub file: String,
+    pub program: String,
+    pub section: String,
+    pub prog_type: String,
+    /// `accept`, `reject`, `unsupported` (we do not model it) or `error` (the program cannot be put together).
+    pub verdict: &'static str,
+    /// The load record's id; without one, the same as `code`.
+    pub id: Option<String>,
+    /// Stable id of the refusal: `BV0202`.
+    pub code: Option<String>,
+    /// Its name: `RegNotReadable`.
+    pub rule: Option<String>,
+    pub errno: i32,
+    pub message: String,
+    pub insn: Option<u32>,
+    pub source: Option<String>,
+    pub insns_processed: u64,
+    pub total_states: u64,
+    pub peak_states: u64,
+    pub max_states_per_insn: u64,
+    pub stack_depth: String,
+    pub duration_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+pub const ACCEPT: &str = "accept";
+pub const REJECT: &str = "reject";
+pub const ERROR: &str = "error";
+
+/// Name of a program type, or its number.
+pub fn type_name(raw: u32) -> String {
+    ProgType::from_raw(raw).map_or_else(|| format!("type {raw}"), |t| t.libbpf_name())
+}
+
+/// Judges one program. A panic of the verifier becomes an `error` row: one bad program must not cost the others.
+pub fn judge(case: &Case, profile: &Profile, log_level: u32) -> Row {
+    let id = case.id.clone();
+    let mut row =
+        Row { schema: SCHEMA, file: case.file.clone(), program: case.name().to_owned(), id, ..Row::default() };
+    let program = match &case.program {
+        Ok(p) => p,
+        Err(bad) => {
+            row.section.clone_from(&bad.section);
+            row.verdict = ERROR;
+            row.message.clone_from(&bad.why);
+            return row;
+        }
+    };
+    row.section.clone_from(&program.section);
+    row.prog_type = type_name(program.prog_type);
+    let mut own = profile.clone();
+    if let Some(btf) = &case.vmlinux {
+        own = own.with_btf(btf.clone());
+    }
+    if let Some(caps) = case.caps {
+        own = own.with_caps(caps);
+    }
+    let start = Instant::now();
+    let outcome = fuzz::oracle::guarded(|| verifier::verify(program, &own, &Options { log_level }));
+    row.duration_us = micros(start.elapsed());
+    let outcome = match outcome {
+        Ok(o) => o,
+        Err(panic) => {
+            row.verdict = ERROR;
+            row.message = format!("internal error: {panic}");
+            return row;
+        }
+    };
+    row.verdict = outcome.verdict.name();
+    row.errno = outcome.errno;
+    row.message = outcome.message;
+    row.code = outcome.id.map(str::to_owned);
+    row.rule = outcome.rule.map(str::to_owned);
+    if row.id.is_none() {
+        row.id.clone_from(&row.code);
+    }
+    row.insn = outcome.insn;
+    row.source = outcome.source;
+    let s = outcome.stats;
+    row.insns_processed = s.insns_processed.into();
+    row.total_states = s.total_states.into();
+    row.peak_states = s.peak_states.into();
+    row.max_states_per_insn = s.max_states_per_insn.into();
+    row.stack_depth = s.stack_depths.iter().map(i32::to_string).collect::<Vec<_>>().join("+");
+    row.log = (log_level != 0).then_some(outcome.log);
+    debug_assert!(outcome.verdict != Verdict::Accept || row.errno == 0);
+    row
+}
+
+fn micros(d: Duration) -> u64 {
+    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
+}
