@@ -4,6 +4,7 @@
 use dynasmrt::{AssemblyOffset, DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use isa::{Decoded, Insn, Kind, Pseudo};
 use program::facts::Fact;
+use runtime::ctx::Family;
 
 use crate::desc::{Desc, Trap};
 use crate::lower;
@@ -32,6 +33,8 @@ pub(crate) struct Source<'a> {
     pub fact: &'a dyn Fn(usize) -> Fact,
     /// Count executed slots and stop when they run out.
     pub budget: bool,
+    /// What r1 points to, for loads that are proven to go there.
+    pub family: Family,
     /// Address at which user space sees the arena.
     pub arena_base: u64,
 }

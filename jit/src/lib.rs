@@ -21,7 +21,9 @@ mod stubs;
 use std::sync::Arc;
 
 use isa::Insn;
-use runtime::{Engine, Fault, FaultKind, Image, Meaning, Run};
+use runtime::ctx::Family;
+use runtime::{Context, Engine, Fault, FaultKind, Image, Meaning, Run};
+use spec::ProgType;
 
 pub use dump::dump;
 
@@ -92,6 +94,7 @@ impl Compiled {
             resolved: &resolved,
             fact: &|slot| image.fact(slot),
             budget: true,
+            family: ProgType::from_raw(image.prog_type).map_or(Family::Plain, Context::family_of),
             arena_base: image.arena().map_or(0, |a| a.user_start()),
         };
         let emitted = emit::emit(&source, &host::hooks()).map_err(|e| Error::Assembler(e.to_string()))?;

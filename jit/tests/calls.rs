@@ -231,3 +231,31 @@ fn a_failed_tail_call_goes_on() {
         assert_eq!(outcome, (Ok(4), 0));
     }
 }
+
+#[test]
+fn arena_pointers_are_cast_and_reach_pages_that_exist() {
+    let arena = Arc::new(MapDef {
+        name: "a".into(),
+        map_type: 33,
+        max_entries: 2,
+        map_flags: 1 << 10,
+        map_extra: 0x1234_0000_0000,
+        ..MapDef::default()
+    });
+    let cast = |value: &str, to: &str| format!("r6 = map[0]\n r1 = {value}\n r0 = addr_space_cast(r1, {to})\n exit");
+    assert_eq!(run(&cast("0x77", "1, 0"), &arena), Ok(0x1234_0000_0077));
+    assert_eq!(run(&cast("0x9900000000", "1, 0"), &arena), Ok(0));
+    assert_eq!(run(&cast("0x123400000077", "0, 1"), &arena), Ok(0x77));
+    // No page has been allocated: stores are lost, loads and atomics find 0.
+    let text = "
+        r6 = map[0]
+        r1 = 0x123400000010
+        r1 = addr_space_cast(r1, 0, 1)
+        *(u64 *)(r1 +0) = 5
+        r0 = *(u64 *)(r1 +0)
+        r2 = 3
+        r2 = atomic64_fetch_add((u64 *)(r1 +0), r2)
+        r0 += r2
+        exit";
+    assert_eq!(run(text, &arena), Ok(0));
+}

@@ -3,6 +3,8 @@
 use dynasmrt::{DynasmApi, dynasm};
 use isa::{Decoded, Size};
 use program::facts::Fact;
+use runtime::Context;
+use runtime::ctx::{Family, HIDDEN};
 
 use crate::desc::Desc;
 use crate::emit::{Emitter, Mem, Resolved, Value};
@@ -30,10 +32,30 @@ pub(super) fn load(e: &mut Emitter<'_>, d: &Decoded, size: Size, signed: bool) {
         desc = desc.probe();
     }
     let dst = reg(d.dst);
+    if let Some((m, size)) = context_field(e, d, size, signed) {
+        return emit_load(e, dst, m, size, false);
+    }
     let (m, slow) = e.operand(d.src, d.off, desc);
     emit_load(e, dst, m, size, signed);
     if let Some(at) = slow {
         e.aside_load(at, dst, desc);
+    }
+}
+
+/// A load that is proven to read a field of a packet context, lowered as the kernel does it: packet pointers come from where
+/// the context keeps them, other fields are plain memory. Other contexts may be shorter than what the verifier lets through
+/// (a tracepoint's record), so that loads from them are always checked.
+fn context_field(e: &Emitter<'_>, d: &Decoded, size: Size, signed: bool) -> Option<(Mem, Size)> {
+    let off = u32::try_from(d.off).ok()?;
+    let inside = off + size.bytes() <= HIDDEN;
+    if e.fact() != Fact::Ctx || signed || !inside || e.source.family == Family::Plain {
+        return None;
+    }
+    let base = reg(d.src);
+    match Context::pointer_field(e.source.family, off) {
+        Some(hidden) if size == Size::B32 => Some((Mem { base, disp: hidden as i32 }, Size::B64)),
+        Some(_) => None,
+        None => Some((Mem { base, disp: off as i32 }, size)),
     }
 }
 
