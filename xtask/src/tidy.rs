@@ -96,9 +96,13 @@ fn source(name: &str, text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     for (n, line) in lines.iter().enumerate() {
         let opens = line.trim_start().starts_with("#[allow(") || line.trim_start().starts_with("#![allow(");
-        // The attribute may go on over several lines; its reason is an argument or a comment.
+        // The attribute may go on over several lines; its reason is an argument, or a comment on or above it.
         let end = lines[n..].iter().position(|l| l.contains(")]")).map_or(lines.len(), |i| n + i + 1);
-        if opens && !lines[n..end].iter().any(|l| l.contains("reason") || l.contains("//")) {
+        if opens
+            && !lines[n.saturating_sub(1)..end]
+                .iter()
+                .any(|l| l.contains("reason") || l.trim_start().starts_with("// ") || l.contains(" // "))
+        {
             problems.push(format!("line {}: `allow` without a reason", n + 1));
         }
     }
@@ -149,7 +153,8 @@ mod tests {
         assert_eq!(source("isa/src/a.rs", "fn f() {}\n").len(), 1);
         assert_eq!(source("isa/src/a.rs", &("//! Long.\n".repeat(801))).len(), 1);
         assert_eq!(source("isa/src/a.rs", concat!("//! x\nfn f() { to", "do!() }\n")).len(), 1);
-        assert_eq!(source("isa/src/a.rs", "//! x\n#[allow(dead_code)]\nfn f() {}\n").len(), 1);
+        assert_eq!(source("isa/src/a.rs", "//! x\nuse y;\n#[allow(dead_code)]\nfn f() {}\n").len(), 1);
+        assert!(source("isa/src/a.rs", "//! x\n// Some rows use none.\n#[allow(dead_code)]\nfn f() {}\n").is_empty());
         assert!(source("isa/src/a.rs", "//! x\n#[allow(dead_code, reason = \"y\")]\nfn f() {}\n").is_empty());
         assert!(
             source("isa/src/a.rs", "//! x\n#[allow(\n    dead_code,\n    reason = \"y\"\n)]\nfn f() {}\n").is_empty()
