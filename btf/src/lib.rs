@@ -4,6 +4,7 @@
 //! are decoded when asked for. What a record refers to (names, other ids) is therefore checked at use: accessors give `None`, an
 //! empty name or an empty iterator for what is out of range, never a panic.
 
+mod check;
 pub mod core;
 mod edit;
 mod error;
@@ -16,6 +17,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use check::Refusal;
 pub use edit::Editor;
 pub use error::Error;
 pub use index::essential_name;

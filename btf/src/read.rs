@@ -272,6 +272,19 @@ impl Btf {
         })
     }
 
+    /// The undivided word behind an INT's record.
+    pub(crate) fn int_word(&self, id: u32) -> Option<u32> {
+        self.fixed(id, Kind::Int, 0)
+    }
+
+    /// Whether a string starts at or runs over this offset.
+    pub(crate) fn has_string(&self, off: u32) -> bool {
+        match off.checked_sub(self.start_str) {
+            Some(own) => (own as usize) < self.strs_len,
+            None => self.base.as_deref().is_some_and(|b| b.has_string(off)),
+        }
+    }
+
     pub fn var_linkage(&self, id: u32) -> Option<VarLinkage> {
         self.fixed(id, Kind::Var, 0).map(VarLinkage::from_raw)
     }

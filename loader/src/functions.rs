@@ -96,9 +96,9 @@ impl Functions {
         (f.section == section && slot - f.start < f.count).then_some(index)
     }
 
-    /// Whether a function is only reached from others: it is in `.text` and not alone in the object.
+    /// Whether a function is only reached from others: it is in `.text`.
     pub(crate) fn is_sub(&self, f: &Function) -> bool {
-        Some(f.section) == self.text && self.list.len() > 1
+        Some(f.section) == self.text
     }
 
     pub(crate) fn insns(&self, f: &Function) -> &[Insn] {

@@ -15,7 +15,7 @@ use btf::Btf;
 use btf::core::Resolver;
 use isa::Insn;
 use isa::consts::*;
-use program::{MapDef, Program, SlotInit};
+use program::{InfoTable, MapDef, Program, SlotInit};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ impl<'a> Linker<'a> {
             }
             places = found;
         }
-        let core = object.btf.as_deref().map(|local| Resolver::new(local, target));
+        let core = object.parts.btf.as_deref().map(|local| Resolver::new(local, target));
         let exceptions = exception_callbacks(object);
         Self { object, target, core, symbols: HashMap::new(), maps, places, exceptions }
     }
@@ -78,6 +78,9 @@ impl<'a> Linker<'a> {
             return Err(Error::Section { section: String::new(), problem: format!("there is no program {index}") });
         };
         self.check_externs()?;
+        if let Some(core) = &mut self.core {
+            core.start_program();
+        }
         let mut build = Build {
             name: &entry.name,
             insns: Vec::new(),
@@ -118,7 +121,7 @@ impl<'a> Linker<'a> {
 
     fn symbol(&mut self, index: usize) -> Result<Symbol, Error> {
         let object = self.object;
-        let (Some(ext), Some(local)) = (object.parts.externs.list.get(index), object.btf.as_deref()) else {
+        let (Some(ext), Some(local)) = (object.parts.externs.list.get(index), object.parts.btf.as_deref()) else {
             return Ok(Symbol::Missing);
         };
         let target = self.target;
@@ -341,6 +344,9 @@ impl<'a> Linker<'a> {
         let mut attach_btf_id =
             attach::btf_id(entry.target, &entry.attach_to, &entry.section, self.target).map_err(bad)?;
         let (mut expected_attach_type, mut attach_to) = (entry.expected_attach_type, entry.attach_to.clone());
+        if let (Target::StructOps, Some(refusal)) = (entry.target, &object.btf_refused) {
+            return Err(bad(format!("struct_ops needs the object's BTF, which the kernel refuses: {refusal}")));
+        }
         if entry.target == Target::StructOps {
             match self.places.get(&entry.function) {
                 Some(Ok(place)) => {
@@ -358,6 +364,7 @@ impl<'a> Linker<'a> {
             }
         }
         let maps = self.used_maps(&mut build);
+        let described = object.btf.is_some();
         Ok(Program {
             name: entry.name.clone(),
             section: entry.section.clone(),
@@ -372,8 +379,8 @@ impl<'a> Linker<'a> {
             raw_fd_insns,
             maps,
             btf: object.btf.clone(),
-            func_info: build.funcs.finish(),
-            line_info: build.lines.finish(),
+            func_info: if described { build.funcs.finish() } else { InfoTable::default() },
+            line_info: if described { build.lines.finish() } else { InfoTable::default() },
         })
     }
 
@@ -411,13 +418,16 @@ impl Build<'_> {
 fn exception_callbacks(object: &Object) -> HashMap<usize, usize> {
     const TAG: &str = "exception_callback:";
     let mut callbacks = HashMap::new();
-    let Some(btf) = object.btf.as_deref() else { return callbacks };
+    let Some(btf) = object.parts.btf.as_deref() else { return callbacks };
     let functions = &object.parts.functions;
     let by_name: HashMap<&str, usize> = functions.list.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
     for entry in &object.programs {
         let Some(id) = btf.find(btf::Kind::Func, &entry.name) else { continue };
-        let named = btf.decl_tags_of(id, -1).find_map(|tag| tag.strip_prefix(TAG));
-        if let Some(&callback) = named.and_then(|name| by_name.get(name)) {
+        let mut named = btf.decl_tags_of(id, -1).filter_map(|tag| tag.strip_prefix(TAG));
+        // With more than one, the kernel refuses the program.
+        if let (Some(name), None) = (named.next(), named.next())
+            && let Some(&callback) = by_name.get(name)
+        {
             callbacks.insert(entry.function, callback);
         }
     }

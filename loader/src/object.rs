@@ -78,14 +78,18 @@ pub struct Object {
     pub maps: Vec<Arc<MapDef>>,
     pub license: String,
     pub kern_version: u32,
-    /// As it would be given to the kernel.
+    /// As it would be given to the kernel; `None` also when the kernel would refuse it.
     pub btf: Option<Arc<Btf>>,
+    /// Why the kernel would refuse the object's BTF. Programs then load without it, as libbpf has it.
+    pub btf_refused: Option<btf::Refusal>,
     pub(crate) parts: Arc<Parts>,
 }
 
 /// What linking needs.
 #[derive(Debug)]
 pub(crate) struct Parts {
+    /// The object's BTF, whether or not the kernel takes it.
+    pub btf: Option<Arc<Btf>>,
     pub functions: Functions,
     pub maps: Maps,
     pub externs: Externs,
@@ -116,14 +120,18 @@ pub fn open(bytes: &[u8], options: &Options) -> Result<Object, Error> {
         _ => HashMap::new(),
     };
     let programs = programs(&elf, &functions);
-    let finished = maps.list.iter().map(|m| Arc::new(maps::finish(m.def.clone(), options.cpus))).collect();
-    let parts = Parts { functions, maps, externs, info, core, options: options.clone() };
+    let btf_refused = btf.as_ref().and_then(|b| b.check_as_kernel().err());
+    let known = btf.clone().filter(|_| btf_refused.is_none());
+    let finish = |m: &maps::ObjMap| Arc::new(maps::finish(m.def.clone(), options.cpus, known.is_some()));
+    let finished = maps.list.iter().map(finish).collect();
+    let parts = Parts { btf, functions, maps, externs, info, core, options: options.clone() };
     Ok(Object {
         programs,
         maps: finished,
         license: license(&elf),
         kern_version: version(&elf)?.unwrap_or(options.kernel_version),
-        btf,
+        btf: known,
+        btf_refused,
         parts: Arc::new(parts),
     })
 }
@@ -218,6 +226,11 @@ impl Object {
     /// A linker for all programs of the object.
     pub fn linker<'a>(&'a self, target: Option<&'a Btf>) -> Linker<'a> {
         Linker::new(self, target)
+    }
+
+    /// The object's BTF, also when the kernel would refuse it.
+    pub fn local_btf(&self) -> Option<&Arc<Btf>> {
+        self.parts.btf.as_ref()
     }
 
     /// Whether linking for a kernel needs its BTF: CO-RE relocations, kernel symbols, BTF attach targets.

@@ -131,16 +131,30 @@ pub struct Resize {
 }
 
 /// Resolves relocations of one program BTF against one target, remembering answers and candidates.
+///
+/// A candidate that did not fit one relocation of a type is out for the type's later ones, as long as another one did: a program's
+/// relocations are about one and the same type of the kernel.
 pub struct Resolver<'a> {
     local: &'a Btf,
     target: Option<&'a Btf>,
-    candidates: HashMap<u32, Vec<u32>>,
+    candidates: HashMap<u32, Candidates>,
     answers: HashMap<(u32, u32, u32), Result<Resolution, Error>>,
+}
+
+struct Candidates {
+    ids: Vec<u32>,
+    /// Whether some were ruled out.
+    pruned: bool,
 }
 
 impl<'a> Resolver<'a> {
     pub fn new(local: &'a Btf, target: Option<&'a Btf>) -> Self {
         Self { local, target, candidates: HashMap::new(), answers: HashMap::new() }
+    }
+
+    /// Forgets which of several candidates earlier relocations decided for: to be called before each program.
+    pub fn start_program(&mut self) {
+        self.candidates.retain(|_, c| !c.pruned);
     }
 
     /// The answer to a relocation. Equal questions are worked out once.
@@ -150,7 +164,10 @@ impl<'a> Resolver<'a> {
             return known.clone();
         }
         let answer = self.work_out(relo);
-        self.answers.insert(key, answer.clone());
+        // With several candidates the answer depends on what was asked before.
+        if self.candidates.get(&relo.type_id).is_none_or(|c| c.ids.len() <= 1 && !c.pruned) {
+            self.answers.insert(key, answer.clone());
+        }
         answer
     }
 
@@ -172,10 +189,15 @@ impl<'a> Resolver<'a> {
         }
         let target = self.target.ok_or(Error::NoTarget)?;
         let mut found: Option<(Spec, Resolution)> = None;
-        let candidates = self.candidates.entry(spec.root).or_insert_with(|| find_candidates(local, target, spec.root));
-        for &candidate in candidates.iter() {
+        let candidates = self
+            .candidates
+            .entry(spec.root)
+            .or_insert_with(|| Candidates { ids: find_candidates(local, target, spec.root), pruned: false });
+        let mut fitting = Vec::new();
+        for &candidate in &candidates.ids {
             let Some(there) = find::find(local, &spec, target, candidate, kind)? else { continue };
             let answer = value::resolution(local, &spec, Some((target, &there)), kind)?;
+            fitting.push(candidate);
             match &found {
                 None => found = Some((there, answer)),
                 // Candidates may differ as long as the answer does not.
@@ -189,6 +211,9 @@ impl<'a> Resolver<'a> {
                     }
                 }
             }
+        }
+        if !fitting.is_empty() && fitting.len() < candidates.ids.len() {
+            *candidates = Candidates { ids: fitting, pruned: true };
         }
         match found {
             Some((_, answer)) => Ok(answer),

@@ -2,7 +2,7 @@
 
 use super::spec::{Spec, Step};
 use super::{Error, RelocKind, Resize, Resolution};
-use crate::{Btf, Kind};
+use crate::{Btf, Kind, MAX_DEPTH};
 
 /// A path's answer in one BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +105,8 @@ fn field_value(btf: &Btf, spec: &Spec, step: &Step, kind: RelocKind) -> Result<V
         let size = btf.resolve_size(step.type_id);
         return match kind {
             RelocKind::FieldByteOffset => {
-                let access = size.map(|size| MemAccess { size, type_id: step.type_id });
-                Ok(Value { value: u64::from(spec.bit_offset / 8), validate: true, access })
+                let value = u64::from(spec.bit_offset / 8);
+                Ok(Value { value, validate: true, access: access(btf, step.type_id) })
             }
             RelocKind::FieldByteSize => Ok(Value::plain(u64::from(size.ok_or(no_size)?))),
             _ => Err(Error::NotApplicable(kind.name())),
@@ -118,7 +118,7 @@ fn field_value(btf: &Btf, spec: &Spec, step: &Step, kind: RelocKind) -> Result<V
     let number = |value: u64| Ok(Value { value, validate: !storage.bitfield, access: None });
     match kind {
         RelocKind::FieldByteOffset => {
-            let access = (!storage.bitfield).then_some(MemAccess { size: storage.bytes, type_id: m.type_id });
+            let access = if storage.bitfield { None } else { access(btf, m.type_id) };
             Ok(Value { value: u64::from(storage.offset), validate: !storage.bitfield, access })
         }
         RelocKind::FieldByteSize => number(u64::from(storage.bytes)),
@@ -136,6 +136,16 @@ fn field_value(btf: &Btf, spec: &Spec, step: &Step, kind: RelocKind) -> Result<V
         RelocKind::FieldRshift => Ok(Value::plain(u64::from(64u32.wrapping_sub(storage.bits)))),
         _ => Err(Error::NotApplicable(kind.name())),
     }
+}
+
+/// What a load of the field reads: the field, or an element when it is an array (of arrays).
+fn access(btf: &Btf, field: u32) -> Option<MemAccess> {
+    let mut elem = btf.skip_mods_and_typedefs(field)?;
+    for _ in 0..MAX_DEPTH {
+        let Some(array) = btf.array(elem) else { break };
+        elem = btf.skip_mods_and_typedefs(array.elem)?;
+    }
+    Some(MemAccess { size: btf.resolve_size(elem)?, type_id: field })
 }
 
 /// The bytes that hold a field.

@@ -11,7 +11,7 @@ use crate::elf::Elf;
 use crate::externs::Externs;
 use crate::functions::Functions;
 use crate::{Error, Options};
-use btf::Btf;
+use btf::{Btf, Kind};
 use program::MapDef;
 use spec::MapType;
 use std::collections::HashMap;
@@ -143,7 +143,7 @@ pub(crate) fn kernel_name(name: &str) -> String {
 }
 
 /// What a loader adjusts in any definition before the kernel sees it.
-fn adjust(def: &mut MapDef, options_cpus: u32) {
+fn adjust(def: &mut MapDef, cpus: u32) {
     match MapType::from_raw(def.map_type) {
         // Whole pages, a power of two of them.
         Some(MapType::Ringbuf | MapType::UserRingbuf) if def.max_entries > 0 => {
@@ -152,40 +152,75 @@ fn adjust(def: &mut MapDef, options_cpus: u32) {
                 def.max_entries = bytes;
             }
         }
-        Some(MapType::PerfEventArray) if def.max_entries == 0 => def.max_entries = options_cpus,
+        Some(MapType::PerfEventArray) if def.max_entries == 0 => def.max_entries = cpus,
         _ => {}
-    }
-    let untyped = matches!(
-        MapType::from_raw(def.map_type),
-        Some(
-            MapType::PerfEventArray
-                | MapType::CgroupArray
-                | MapType::StackTrace
-                | MapType::ArrayOfMaps
-                | MapType::HashOfMaps
-                | MapType::Devmap
-                | MapType::DevmapHash
-                | MapType::Cpumap
-                | MapType::Xskmap
-                | MapType::Sockmap
-                | MapType::Sockhash
-                | MapType::Queue
-                | MapType::Stack
-                | MapType::Arena
-        )
-    );
-    if untyped {
-        // The kernel refuses BTF for these.
-        (def.btf_key_type_id, def.btf_value_type_id) = (0, 0);
-        def.btf = None;
     }
 }
 
-/// Applies [`adjust`] to a map and to the template inside it.
-pub(crate) fn finish(mut def: MapDef, cpus: u32) -> MapDef {
+/// Types that the kernel creates only without BTF.
+fn is_untyped(map_type: MapType) -> bool {
+    matches!(
+        map_type,
+        MapType::PerfEventArray
+            | MapType::CgroupArray
+            | MapType::StackTrace
+            | MapType::ArrayOfMaps
+            | MapType::HashOfMaps
+            | MapType::Devmap
+            | MapType::DevmapHash
+            | MapType::Cpumap
+            | MapType::Xskmap
+            | MapType::Sockmap
+            | MapType::Sockhash
+            | MapType::Queue
+            | MapType::Stack
+            | MapType::Arena
+    )
+}
+
+/// Whether the kernel creates the map with its BTF. When not, loaders create it without.
+fn takes_btf(def: &MapDef) -> bool {
+    let (Some(btf), Some(map_type)) = (def.btf.as_deref(), MapType::from_raw(def.map_type)) else { return false };
+    let (key, value) = (def.btf_key_type_id, def.btf_value_type_id);
+    if is_untyped(map_type) {
+        return false;
+    }
+    if value == 0 {
+        return key == 0;
+    }
+    let has_size = |id: u32, size: u32| btf.resolve_size(id) == Some(size);
+    if (key != 0 && !has_size(key, def.key_size)) || !has_size(value, def.value_size) {
+        return false;
+    }
+    let int_bits = |id: u32| btf.resolve(id).and_then(|(id, _)| btf.int(id)).map_or(0, |i| i.bits);
+    let key_is_struct = btf.resolve(key).is_some_and(|(_, t)| t.kind() == Kind::Struct);
+    match map_type {
+        // The value of a global variable section has no key.
+        MapType::Array if key == 0 => btf.kind(value) == Some(Kind::Datasec) && def.max_entries == 1,
+        MapType::Array
+        | MapType::PercpuArray
+        | MapType::SkStorage
+        | MapType::InodeStorage
+        | MapType::TaskStorage
+        | MapType::CgrpStorage => int_bits(key) == 32,
+        MapType::LpmTrie => key_is_struct,
+        MapType::CgroupStorage | MapType::PercpuCgroupStorage => key_is_struct || int_bits(key) == 64,
+        MapType::BloomFilter => key == 0,
+        _ => key != 0,
+    }
+}
+
+/// A definition as it goes to the kernel, with the template inside it. `btf` says whether the kernel has the object's BTF.
+pub(crate) fn finish(mut def: MapDef, cpus: u32, btf: bool) -> MapDef {
     adjust(&mut def, cpus);
+    if def.map_type == MapType::StructOps.raw() {
+        def.btf = def.btf.filter(|_| btf);
+    } else if !btf || !takes_btf(&def) {
+        def.btf = None;
+        (def.btf_key_type_id, def.btf_value_type_id) = (0, 0);
+    }
     if let Some(inner) = def.inner.take() {
-        def.inner = Some(Arc::new(finish(Arc::unwrap_or_clone(inner), cpus)));
+        def.inner = Some(Arc::new(finish(Arc::unwrap_or_clone(inner), cpus, btf)));
     }
     def
 }
