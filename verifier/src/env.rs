@@ -378,7 +378,10 @@ impl<'a> Verifier<'a> {
 
     /// Prints a refusal that does not end the verification here, or is not its last line.
     pub fn note(&mut self, r: &Reject) {
-        self.log.a(format_args!("{r}"));
+        match r {
+            Reject::InfiniteLoop { .. } => self.log.a_pieces(&r.to_string()),
+            _ => self.log.a(format_args!("{r}")),
+        }
     }
 
     // ---- forks and history ---------------------------------------------------------------------------------------------

@@ -81,6 +81,19 @@ impl Log {
         }
     }
 
+    /// Class L text that the kernel prints in many pieces, such as a state: no limit applies to the whole.
+    pub fn l_pieces(&mut self, text: &str) {
+        if self.level.trace() {
+            self.trace.push_str(text);
+        }
+    }
+
+    /// The same for class A.
+    pub fn a_pieces(&mut self, text: &str) {
+        self.message.push_str(text);
+        self.l_pieces(text);
+    }
+
     /// Class L2 text (level 2).
     pub fn l2(&mut self, text: fmt::Arguments<'_>) {
         if self.level.level2() {

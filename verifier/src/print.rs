@@ -250,7 +250,8 @@ impl Verifier<'_> {
             }
             _ => self.log.l(format_args!("{}:", self.insn_idx)),
         }
-        self.log.l(format_args!("{text}\n"));
+        self.log.l_pieces(&text);
+        self.log.l_pieces("\n");
         self.log.clear_scratched();
     }
 
@@ -262,7 +263,8 @@ impl Verifier<'_> {
         if self.log.level.level2() && self.log.header_due {
             let state = self.state_text(&self.cur, self.cur.cur(), true);
             self.log.l(format_args!("\nfrom {} to {}{}:", self.prev_idx, self.insn_idx, self.speculative_suffix()));
-            self.log.l(format_args!("{state}\n"));
+            self.log.l_pieces(&state);
+            self.log.l_pieces("\n");
             self.log.header_due = false;
         }
         if self.log.anything_scratched() {

@@ -43,8 +43,8 @@ impl Verifier<'_> {
         if self.log.level.trace() {
             let (caller, callee) =
                 (self.state_text(&self.cur, depth, true), self.state_text(&self.cur, depth + 1, true));
-            self.log.l(format_args!("caller:\n{caller}\n"));
-            self.log.l(format_args!("callee:\n{callee}\n"));
+            self.log.l_pieces(&format!("caller:\n{caller}\n"));
+            self.log.l_pieces(&format!("callee:\n{callee}\n"));
         }
         Ok(Flow::To(self.subprogs[sub].start as i32))
     }
@@ -113,8 +113,8 @@ impl Verifier<'_> {
         let to = if callback { callsite } else { callsite + 1 };
         if self.log.level.trace() {
             let (from, into) = (self.state_text(&self.cur, callee, true), self.state_text(&self.cur, callee - 1, true));
-            self.log.l(format_args!("returning from callee:\n{from}\n"));
-            self.log.l(format_args!("to caller at {to}:\n{into}\n"));
+            self.log.l_pieces(&format!("returning from callee:\n{from}\n"));
+            self.log.l_pieces(&format!("to caller at {to}:\n{into}\n"));
         }
         self.cur.frames.pop();
         if callback {

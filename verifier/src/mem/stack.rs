@@ -103,7 +103,9 @@ impl Verifier<'_> {
         let value = q.value.map(|v| self.reg(v));
         if !self.privs.bypass_v4 {
             let pointer = value.is_some_and(|v| is_spillable(v.ty));
-            let holds = old.bytes[..q.size as usize].iter().any(|b| !matches!(b, Byte::Misc | Byte::Zero));
+            // The access starts at its lowest address, which has the highest index.
+            let overwritten = (0..q.size as usize).filter_map(|i| old.bytes.get(byte.wrapping_sub(i)));
+            let holds = overwritten.into_iter().any(|b| !matches!(b, Byte::Misc | Byte::Zero));
             if pointer || holds {
                 self.aux[self.insn_idx as usize].nospec_result = true;
             }

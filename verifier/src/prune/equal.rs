@@ -153,7 +153,7 @@ pub fn regs_equal(v: &Verifier<'_>, old: &Reg, new: &Reg, ids: &mut IdMap, level
                 && ids.same(old.ref_obj_id, new.ref_obj_id)
         }
         Kind::Packet | Kind::PacketMeta => {
-            old.range() <= new.range()
+            covers_range(old.range(), new.range())
                 && old.off == new.off
                 && ids.same(old.id, new.id)
                 && new.val.is_within(&old.val)
@@ -162,6 +162,11 @@ pub fn regs_equal(v: &Verifier<'_>, old: &Reg, new: &Reg, ids: &mut IdMap, level
         Kind::Arena => true,
         _ => exact(old, new, ids),
     }
+}
+
+/// Bytes proven in the old state are proven in the new one; a pointer at or beyond the end equals only its like.
+fn covers_range(old: i32, new: i32) -> bool {
+    if old < 0 || new < 0 { old == new } else { old <= new }
 }
 
 /// The slot seen as a scalar: a fully spilled one, or eight bytes that may be anything.

@@ -306,7 +306,8 @@ fn mark_in_parent(v: &mut Verifier<'_>, id: StateId, w: &mut Wanted) -> bool {
             let text = v.state_text(&s.state, at, true);
             let (regs, slots) = (regs_mask(w.regs[at]), slots_mask(w.slots[at]));
             v.log.l2(format_args!("mark_precise: frame{at}: parent state regs={regs} stack={slots}: "));
-            v.log.l2(format_args!("{text}\n"));
+            v.log.l_pieces(&text);
+            v.log.l_pieces("\n");
         }
         f -= 1;
     }
