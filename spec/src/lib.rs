@@ -6,6 +6,7 @@ mod numbered;
 pub mod ctx;
 pub mod errno;
 pub mod helper;
+pub mod kernels;
 pub mod kfunc;
 pub mod lsm;
 pub mod map;

@@ -2,7 +2,6 @@
 //! capabilities, helper availability, the kernel's BTF (inflated and parsed when first asked for).
 //! Files of a profile live in `profiles/<version>/`; adding a kernel is adding a folder and a row of [`EMBEDDED`].
 
-use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
 use crate::ctx::{self, Layout};
@@ -14,6 +13,7 @@ use crate::prog::ProgContext;
 struct Embedded {
     name: &'static str,
     version: Version,
+    config: Config,
     helpers: &'static str,
     btf: &'static [u8],
     availability: OnceLock<Availability>,
@@ -24,8 +24,17 @@ struct Embedded {
 static EMBEDDED: [Embedded; 1] = [Embedded {
     name: "6.18",
     version: Version { major: 6, minor: 18, patch: 44 },
+    // The BTF is that of this very kernel, so the configuration is too.
+    config: Config {
+        lockdown: Lockdown::Integrity,
+        kprobe_override: false,
+        lirc_mode2: false,
+        error_injection: false,
+        max_cpus: 256,
+        ..Config::FULL
+    },
     helpers: include_str!("../profiles/6.18/helpers.txt"),
-    btf: include_bytes!("../profiles/6.18/vmlinux.btf.z"),
+    btf: include_bytes!("../profiles/6.18/vmlinux.btf.lz4"),
     availability: OnceLock::new(),
     parsed_btf: OnceLock::new(),
 }];
@@ -96,7 +105,7 @@ pub struct Patches {
     pub var_store_clears_slot: bool,
     /// bpf_throw's leak messages begin with `bpf_throw` and locks are looked at in every frame.
     pub throw_own_prefix: bool,
-    /// KPROBE programs cannot write their registers; otherwise they can, and it matters at attach.
+    /// KPROBE programs cannot write their registers; otherwise they can, and it matters at attach. (6.19.14 lets them.)
     pub kprobe_ctx_read_only: bool,
     /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.
     pub ld_abs_returns: bool,
@@ -150,6 +159,8 @@ pub struct Config {
     pub netfilter_link: bool,
     /// CONFIG_PERF_EVENTS.
     pub perf_events: bool,
+    /// CONFIG_FUNCTION_ERROR_INJECTION: system calls may be modified and traced by sleepable programs.
+    pub error_injection: bool,
     /// CONFIG_PREEMPT_RT.
     pub preempt_rt: bool,
     /// The JIT is on and supports what x86-64's does (kfuncs, arena, exceptions, private stack, far atomics).
@@ -163,23 +174,28 @@ pub struct Config {
     pub page_size: u32,
 }
 
+impl Config {
+    /// x86-64 with everything on and no lockdown.
+    pub const FULL: Config = Config {
+        lockdown: Lockdown::None,
+        kprobe_override: true,
+        lirc_mode2: true,
+        lsm: true,
+        netfilter_link: true,
+        perf_events: true,
+        error_injection: true,
+        preempt_rt: false,
+        jit: true,
+        unprivileged_disabled: true,
+        max_cpus: 8192,
+        max_stack: 127,
+        page_size: 4096,
+    };
+}
+
 impl Default for Config {
-    /// x86-64 as distributions ship it: everything on, no lockdown.
     fn default() -> Config {
-        Config {
-            lockdown: Lockdown::None,
-            kprobe_override: true,
-            lirc_mode2: true,
-            lsm: true,
-            netfilter_link: true,
-            perf_events: true,
-            preempt_rt: false,
-            jit: true,
-            unprivileged_disabled: true,
-            max_cpus: 8192,
-            max_stack: 127,
-            page_size: 4096,
-        }
+        Config::FULL
     }
 }
 
@@ -235,7 +251,7 @@ impl Profile {
             embedded,
             version: embedded.version,
             patches: Patches::V6_18_44,
-            config: Config::default(),
+            config: embedded.config,
             caps: Caps::ALL,
             nr_cpus: 2,
             own_btf: None,
@@ -253,6 +269,9 @@ impl Profile {
             ".15" => {
                 profile.version.patch = 15;
                 profile.patches = Patches::V6_18_15;
+                // As Debian builds it.
+                profile.config =
+                    Config { kprobe_override: false, lirc_mode2: false, error_injection: false, ..Config::FULL };
             }
             _ => return Err(missing()),
         }
@@ -339,10 +358,9 @@ impl Embedded {
     }
 
     fn parse_btf(&self) -> btf::Btf {
-        let mut bytes = Vec::new();
-        // As above: embedded data, read by a test.
-        flate2::read::ZlibDecoder::new(self.btf).read_to_end(&mut bytes).expect("embedded BTF inflates");
-        btf::Btf::parse(&bytes).expect("embedded BTF parses")
+        // As above: embedded data, read by a test. LZ4, because inflating takes longer than parsing and all else together.
+        let bytes = lz4_flex::decompress_size_prepended(self.btf).expect("embedded BTF unpacks");
+        btf::Btf::parse_vec(bytes, None).expect("embedded BTF parses")
     }
 }
 
@@ -429,6 +447,8 @@ mod tests {
     fn configuration_takes_helpers_away() {
         let kprobe = ProgContext::of(ProgType::Kprobe);
         let mut profile = Profile::default();
+        assert_eq!(profile.config.lockdown, Lockdown::Integrity);
+        profile.config = Config::FULL;
         assert_ne!(profile.helper(kprobe, 36), HelperAvail::No);
         profile.config.lockdown = Lockdown::Integrity;
         profile.config.kprobe_override = false;

@@ -8,6 +8,7 @@ mod helpers;
 mod kfuncs;
 mod map_use;
 mod maps;
+mod record;
 mod rules;
 mod subjects;
 mod sys;
@@ -34,6 +35,12 @@ pub struct Options {
     /// Ask this kernel (a vmlinuz) in a QEMU guest instead of the running one
     #[arg(long)]
     vm: Option<PathBuf>,
+    /// Print what the kernel offers, as `spec/profiles/kernels/` has it, instead of comparing
+    #[arg(long)]
+    record: bool,
+    /// Write the kernel's BTF to this file, compressed as profiles have it
+    #[arg(long)]
+    save_btf: Option<PathBuf>,
     /// Only these tables: helpers, helper-args, ctx, kfuncs, rules, maps, map-use
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -65,6 +72,8 @@ impl Tally {
     }
 }
 
+const KERNELS_BTF: &str = "/sys/kernel/btf/vmlinux";
+
 /// Asks the kernel about one table.
 type Compare = fn(&mut Kernel, &Profile) -> Result<Tally>;
 
@@ -82,6 +91,9 @@ pub fn run(options: &Options) -> Result<()> {
 fn guest_arguments(options: &Options) -> Vec<String> {
     let mut args =
         vec!["profile".to_owned(), format!("--profile={}", options.profile), format!("--show={}", options.show)];
+    if options.record {
+        args.push("--record".to_owned());
+    }
     if !options.only.is_empty() {
         args.push(format!("--only={}", options.only.join(",")));
     }
@@ -89,7 +101,13 @@ fn guest_arguments(options: &Options) -> Vec<String> {
 }
 
 fn ask_running_kernel(options: &Options) -> Result<()> {
+    if let Some(path) = &options.save_btf {
+        return Ok(std::fs::write(path, lz4_flex::compress_prepend_size(&std::fs::read(KERNELS_BTF)?))?);
+    }
     let mut kernel = Kernel::open()?;
+    if options.record {
+        return record::print(&mut kernel, &with_kernels_btf(Profile::default())?);
+    }
     let profile = host_profile(Profile::load(&options.profile)?, &mut kernel)?;
     let tables: [(&str, Compare); 7] = [
         ("helpers", helpers::compare),
@@ -126,8 +144,7 @@ fn ask_running_kernel(options: &Options) -> Result<()> {
 
 /// The profile with the running kernel's BTF and its configuration, as far as that shows in which helpers it withholds.
 fn host_profile(mut profile: Profile, kernel: &mut Kernel) -> Result<Profile> {
-    let bytes = std::fs::read("/sys/kernel/btf/vmlinux").context("the kernel's BTF")?;
-    profile = profile.with_btf(Arc::new(btf::Btf::parse(&bytes)?));
+    profile = with_kernels_btf(profile)?;
     let kprobe = ProgContext::of(ProgType::Kprobe);
     let mut offers = |id: u32| helpers::is_offered(kernel, kprobe, id);
     profile.config.kprobe_override = offers(58)?;
@@ -142,4 +159,9 @@ fn host_profile(mut profile: Profile, kernel: &mut Kernel) -> Result<Profile> {
         matches!(profile.helper(kprobe, 58), HelperAvail::Yes { .. })
     );
     Ok(profile)
+}
+
+fn with_kernels_btf(profile: Profile) -> Result<Profile> {
+    let bytes = std::fs::read(KERNELS_BTF).context("the kernel's BTF")?;
+    Ok(profile.with_btf(Arc::new(btf::Btf::parse(&bytes)?)))
 }

@@ -76,9 +76,14 @@ fn ask_all(
 
 /// Whether the kernel offers the helper to this program with every capability.
 pub fn is_offered(kernel: &mut Kernel, prog: ProgContext<'static>, id: HelperId) -> Result<bool> {
-    let insns = [code::call(id), code::set(0, 0), code::exit()];
-    let gets = observed(kernel, &Subject::of(prog).load(&insns, 1)).map_err(|why| anyhow!("helper {id}: {why}"))?;
-    Ok(!matches!(gets, Gets::Unknown | Gets::NotOffered))
+    is_offered_to(kernel, &Subject::of(prog), id)
+}
+
+/// The same for a program with a target.
+pub fn is_offered_to(kernel: &mut Kernel, subject: &Subject, id: HelperId) -> Result<bool> {
+    let [value, exit] = code::returning(subject.good_return());
+    let gets = observed(kernel, &subject.load(&[code::call(id), value, exit], 1));
+    Ok(!matches!(gets.map_err(|why| anyhow!("helper {id}: {why}"))?, Gets::Unknown | Gets::NotOffered))
 }
 
 fn observed(kernel: &mut Kernel, load: &Load<'_>) -> Result<Gets, String> {
@@ -89,7 +94,8 @@ fn observed(kernel: &mut Kernel, load: &Load<'_>) -> Result<Gets, String> {
     }
     let gets = if log.contains("invalid func ") {
         Gets::Unknown
-    } else if log.contains("program of this type cannot use helper") {
+    } else if log.contains("program of this type cannot use helper") || log.contains("unknown func ") {
+        // The second is how it was said before 6.13.
         Gets::NotOffered
     } else if log.contains("cannot call GPL-restricted function") {
         Gets::NeedsGpl
