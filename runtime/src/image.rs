@@ -77,7 +77,7 @@ impl Maps {
     }
 
     pub fn by_name(&self, name: &str) -> Option<&Arc<Map>> {
-        self.pairs.iter().find(|(d, _)| d.name == name).map(|(_, m)| m)
+        self.pairs.iter().find(|(d, _)| d.full_name == name || d.name == name).map(|(_, m)| m)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Map>> {

@@ -1,0 +1,239 @@
+//! Helpers on packets: return values and packets as BPF_PROG_TEST_RUN gave them on Linux 6.18.44.
+
+use program::Program;
+use runtime::input::Blob;
+use runtime::{Input, Options, Report, Session, World};
+
+/// Ethernet (all zero, IPv4), then 40 bytes: IPv4 header, UDP header, "abcdefghijkl".
+const PACKET: &str = "000000000000 000000000000 0800 450000280001 000040 1166bd0a000001c0a80001 04d2003500140000 6162636465666768696a6b6c";
+
+const SCHED_CLS: u32 = 3;
+const XDP: u32 = 6;
+
+fn packet() -> Vec<u8> {
+    Blob::from_hex(PACKET).expect("hex").0
+}
+
+fn run_on(prog_type: u32, text: &str, packet: Vec<u8>) -> Report {
+    let insns = isa::asm::assemble(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let program = Program { prog_type, insns, ..Program::default() };
+    let session = Session::new(&[program], &Options::default()).expect("image");
+    let input = Input { packet: Blob(packet), ..Input::default() };
+    let mut world = World::default();
+    let mut run = Session::start(&session.images[0], &input, &mut world).expect("context");
+    let r0 = interpreter::run(&session.images[0], &mut run).unwrap_or_else(|f| panic!("{f}\n{text}"));
+    Report::of(&run, r0)
+}
+
+/// Calls a helper with r1 = context and these values in r2, r3, ...; `mem` as an argument is a pointer to 4 bytes 44 33 22 11.
+fn call(prog_type: u32, helper: u32, args: &[&str], then: &str) -> (i32, Vec<u8>) {
+    call_on(prog_type, helper, args, then, packet())
+}
+
+fn call_on(prog_type: u32, helper: u32, args: &[&str], then: &str, packet: Vec<u8>) -> (i32, Vec<u8>) {
+    let mut text = String::from("r6 = r1\n*(u64 *)(r10 -8) = 287454020\n");
+    for (i, arg) in args.iter().enumerate() {
+        let r = i + 2;
+        match *arg {
+            "mem" => text += &format!("r{r} = r10\nr{r} += -8\n"),
+            number => text += &format!("r{r} = {number}\n"),
+        }
+    }
+    text += &format!("r1 = r6\ncall bpf_helper#{helper}\n{then}exit\n");
+    let report = run_on(prog_type, &text, packet);
+    (report.retval as i32, report.packet.0)
+}
+
+fn same(prog_type: u32, helper: u32, args: &[&str], expected: i32) {
+    let (ret, out) = call(prog_type, helper, args, "");
+    assert_eq!((ret, out == packet()), (expected, true), "helper {helper} {args:?}");
+}
+
+fn with_len(prog_type: u32, helper: u32, args: &[&str], expected: i32, len: usize) {
+    let (ret, out) = call(prog_type, helper, args, "");
+    assert_eq!((ret, out.len()), (expected, len), "helper {helper} {args:?}");
+}
+
+#[test]
+fn xdp_head_tail_meta() {
+    for (delta, ret, len) in [
+        ("-256", -22, 54),
+        ("-216", 0, 270),
+        ("-217", -22, 54),
+        ("14", 0, 40),
+        ("40", 0, 14),
+        ("41", -22, 54),
+        ("0", 0, 54),
+    ] {
+        with_len(XDP, 44, &[delta], ret, len);
+    }
+    for (delta, ret, len) in [("-40", 0, 14), ("-41", -22, 54), ("100", 0, 154), ("3466", 0, 3520), ("3467", -22, 54)] {
+        with_len(XDP, 65, &[delta], ret, len);
+    }
+    for (delta, ret) in [("-4", 0), ("-3", -13), ("-32", 0), ("-252", -22), ("4", -22), ("0", 0)] {
+        assert_eq!(call(XDP, 54, &[delta], "").0, ret, "adjust_meta {delta}");
+    }
+    same(XDP, 188, &[], 54);
+    same(XDP, 189, &["50", "mem", "4"], 0);
+    same(XDP, 189, &["51", "mem", "4"], -22);
+    same(XDP, 189, &["65536", "mem", "4"], -14);
+    assert_eq!(call(XDP, 190, &["0", "mem", "4"], "").1[..4], [0x44, 0x33, 0x22, 0x11]);
+}
+
+#[test]
+fn skb_sizes() {
+    for (len, ret, after) in
+        [("13", -22, 54), ("14", 0, 14), ("60", 0, 60), ("3777", 0, 3777), ("16064", 0, 16064), ("16065", -22, 54)]
+    {
+        with_len(SCHED_CLS, 38, &[len, "0"], ret, after);
+    }
+    for (room, ret, after) in [("0", 0, 54), ("100", 0, 154), ("-1", -22, 54), ("16010", 0, 16064), ("16011", -22, 54)]
+    {
+        with_len(SCHED_CLS, 43, &[room, "0"], ret, after);
+    }
+    same(SCHED_CLS, 39, &["54"], 0);
+    same(SCHED_CLS, 39, &["55"], -12);
+    for (args, ret, after) in [
+        (["20", "0", "0"], 0, 74),
+        (["-20", "0", "0"], 0, 34),
+        (["20", "1", "0"], 0, 74),
+        (["-8", "1", "0"], 0, 46),
+        (["-28", "1", "0"], -524, 54),
+        (["4096", "0", "0"], -14, 54),
+        (["20", "2", "0"], -524, 54),
+        (["40", "1", "4"], 0, 94),
+        (["20", "0", "512"], -22, 54),
+    ] {
+        with_len(SCHED_CLS, 50, &args, ret, after);
+    }
+    let (_, out) = call(SCHED_CLS, 50, &["20", "0", "0"], "");
+    assert_eq!(out[..34], packet()[..34]);
+    assert_eq!(out[34..54], [0; 20]);
+    let (_, out) = call(SCHED_CLS, 50, &["-8", "1", "0"], "");
+    assert_eq!(out[14..], packet()[22..]);
+    assert_eq!(call(SCHED_CLS, 50, &["40", "1", "4"], "r0 = *(u32 *)(r6 +16)\n").0, 56710);
+    with_len(SCHED_CLS, 31, &["56710", "0"], 0, 74);
+    same(SCHED_CLS, 31, &["8", "0"], -524);
+}
+
+#[test]
+fn skb_bytes() {
+    same(SCHED_CLS, 26, &["50", "mem", "4"], 0);
+    same(SCHED_CLS, 26, &["51", "mem", "4"], -14);
+    same(SCHED_CLS, 26, &["-1", "mem", "4"], -14);
+    same(SCHED_CLS, 9, &["51", "mem", "4", "0"], -14);
+    same(SCHED_CLS, 9, &["0", "mem", "4", "4"], -22);
+    assert_eq!(call(SCHED_CLS, 9, &["50", "mem", "4", "0"], "").1[50..], [0x44, 0x33, 0x22, 0x11]);
+    let relative = |off: &str, from: &str| {
+        call(SCHED_CLS, 68, &[off, "mem", "4", from], "if r0 == 0 goto pc+1\nexit\nr0 = *(u32 *)(r10 -8)\n").0
+    };
+    assert_eq!(relative("0", "1"), 671_088_709);
+    assert_eq!(relative("12", "0"), 4_521_992);
+    assert_eq!(relative("36", "1"), 1_818_978_921);
+    assert_eq!(relative("37", "1"), -14);
+    assert_eq!(relative("0", "2"), -14);
+}
+
+#[test]
+fn checksums_in_packets() {
+    let l3 = |args: &[&str]| {
+        let (ret, out) = call(SCHED_CLS, 10, args, "");
+        (ret, u16::from_be_bytes([out[24], out[25]]))
+    };
+    assert_eq!(l3(&["24", "4660", "22136", "2"]), (0, 0x2279));
+    assert_eq!(l3(&["24", "0", "22136", "0"]), (0, 0xee66));
+    assert_eq!(l3(&["24", "1", "22136", "0"]), (-22, 0x66bd));
+    assert_eq!(l3(&["24", "1", "2", "4"]), (0, 0x65bd));
+    assert_eq!(l3(&["25", "1", "2", "2"]), (-14, 0x66bd));
+    assert_eq!(l3(&["54", "0", "1", "2"]), (-14, 0x66bd));
+    assert_eq!(l3(&["24", "1", "2", "3"]), (-22, 0x66bd));
+    assert_eq!(l3(&["24", "1", "2", "16"]), (-22, 0x66bd));
+    same(SCHED_CLS, 11, &["40", "4660", "22136", "34"], 0);
+    same(SCHED_CLS, 11, &["40", "1", "2", "260"], -22);
+    same(SCHED_CLS, 40, &["5"], -524);
+    for (level, ret) in [("0", -13), ("1", 0), ("2", 0), ("3", 0), ("4", -22)] {
+        same(SCHED_CLS, 135, &[level], ret);
+    }
+}
+
+#[test]
+fn vlan_tags() {
+    let field = |off: u32| format!("r0 = *(u32 *)(r6 +{off})\n");
+    let push = |then: &str| call(SCHED_CLS, 18, &["129", "5"], then);
+    assert_eq!(push("").1, packet(), "the tag is metadata");
+    assert_eq!([20, 24, 28, 16].map(|off| push(&field(off)).0), [1, 5, 129, 8]);
+    let again = "r1 = r6\nr2 = 129\nr3 = 9\ncall bpf_skb_vlan_push#18\n";
+    let (ret, out) = push(again);
+    assert_eq!((ret, out.len(), &out[12..18]), (0, 58, &[0x81, 0, 0, 5, 8, 0][..]));
+    assert_eq!([16, 20, 24, 28].map(|off| push(&format!("{again}{}", field(off))).0), [129, 1, 9, 129]);
+    let pop = "r1 = r6\ncall bpf_skb_vlan_pop#19\n";
+    assert_eq!(push(&format!("{pop}{}", field(20))).0, 0);
+    let mut tagged = packet();
+    tagged.splice(12..12, [0x81, 0, 0, 7]);
+    assert_eq!(call_on(SCHED_CLS, 19, &[], "", tagged.clone()), (0, packet()));
+    assert_eq!(call_on(SCHED_CLS, 19, &[], &field(16), tagged).0, 8);
+}
+
+#[test]
+fn marks_and_hashes() {
+    for (ty, ret) in [("0", 0), ("3", 0), ("4", -22), ("7", -22)] {
+        same(SCHED_CLS, 32, &[ty], ret);
+    }
+    assert_eq!(call(SCHED_CLS, 48, &["77"], "r0 = *(u32 *)(r6 +68)\n").0, 77);
+    same(SCHED_CLS, 97, &[], 0);
+    let mut ect = packet();
+    ect[15] = 2;
+    let (ret, out) = call_on(SCHED_CLS, 97, &[], "", ect.clone());
+    assert_eq!((ret, out[15], u16::from_be_bytes([out[24], out[25]])), (1, 3, 0x66bc));
+    ect[15] = 3;
+    assert_eq!(call_on(SCHED_CLS, 97, &[], "", ect.clone()), (1, ect));
+}
+
+#[test]
+fn redirects() {
+    let redirect = |prog_type, flags: u32| {
+        run_on(prog_type, &format!("r1 = 1\nr2 = {flags}\ncall bpf_redirect#23\nexit"), packet()).retval
+    };
+    assert_eq!([0, 1, 2].map(|f| redirect(SCHED_CLS, f)), [7, 7, 2]);
+    assert_eq!([0, 1, 2].map(|f| redirect(XDP, f)), [4, 0, 0]);
+    same(SCHED_CLS, 13, &["1", "2"], -22);
+}
+
+#[test]
+fn packets_that_the_kernel_refuses() {
+    let start = |prog_type, len| {
+        let insns = isa::asm::assemble("r0 = 0\nexit").expect("assembles");
+        let session =
+            Session::new(&[Program { prog_type, insns, ..Program::default() }], &Options::default()).expect("image");
+        let mut world = World::default();
+        let input = Input { packet: Blob(vec![0; len]), ..Input::default() };
+        Session::start(&session.images[0], &input, &mut world).map(|_| ()).map_err(|e| e.to_string())
+    };
+    assert!(start(XDP, 13).is_err_and(|e| e.starts_with("EINVAL")));
+    assert_eq!(start(XDP, 14), Ok(()));
+    assert_eq!(start(XDP, 3520), Ok(()));
+    assert!(start(XDP, 3521).is_err_and(|e| e.starts_with("unsupported")));
+    assert_eq!(start(SCHED_CLS, 3712), Ok(()));
+    assert!(start(SCHED_CLS, 3713).is_err());
+}
+
+#[test]
+fn what_programs_see_of_a_packet() {
+    let field = |prog_type: u32, off: u32, packet: Vec<u8>| {
+        run_on(prog_type, &format!("r0 = *(u32 *)(r1 +{off})\nexit"), packet).retval
+    };
+    // len, pkt_type, protocol, ifindex
+    assert_eq!([0, 4, 16, 40].map(|off| field(SCHED_CLS, off, packet())), [54, 0, 8, 1]);
+    assert_eq!([0, 4, 16, 40].map(|off| field(1, off, packet())), [40, 0, 8, 1]);
+    let with = |dst: u8, ty: [u8; 2]| {
+        let mut p = packet();
+        p[0] = dst;
+        p[12..14].copy_from_slice(&ty);
+        p
+    };
+    assert_eq!(field(SCHED_CLS, 4, with(0xff, [8, 0])), 2);
+    assert_eq!(field(SCHED_CLS, 4, with(2, [8, 0])), 3);
+    assert_eq!(field(SCHED_CLS, 16, with(0, [0, 0x40])), 0x400);
+    assert_eq!(field(SCHED_CLS, 16, with(0, [0x86, 0xdd])), 0xdd86);
+    assert_eq!(field(XDP, 12, packet()), 1);
+}
