@@ -4,6 +4,7 @@
 mod code;
 mod ctx;
 mod helper_args;
+mod helper_results;
 mod helpers;
 mod kfuncs;
 mod map_use;
@@ -41,7 +42,7 @@ pub struct Options {
     /// Write the kernel's BTF to this file, compressed as profiles have it
     #[arg(long)]
     save_btf: Option<PathBuf>,
-    /// Only these tables: helpers, helper-args, ctx, kfuncs, rules, maps, map-use
+    /// Only these tables: helpers, helper-args, helper-results, ctx, kfuncs, rules, maps, map-use
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Print at most this many disagreements per table
@@ -109,9 +110,10 @@ fn ask_running_kernel(options: &Options) -> Result<()> {
         return record::print(&mut kernel, &with_kernels_btf(Profile::default())?);
     }
     let profile = host_profile(Profile::load(&options.profile)?, &mut kernel)?;
-    let tables: [(&str, Compare); 7] = [
+    let tables: [(&str, Compare); 8] = [
         ("helpers", helpers::compare),
         ("helper-args", helper_args::compare),
+        ("helper-results", helper_results::compare),
         ("ctx", ctx::compare),
         ("kfuncs", kfuncs::compare),
         ("rules", rules::compare),
