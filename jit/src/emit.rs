@@ -31,8 +31,6 @@ pub(crate) struct Source<'a> {
     pub resolved: &'a [Resolved],
     /// What is proven about the access at a slot.
     pub fact: &'a dyn Fn(usize) -> Fact,
-    /// Count executed slots and stop when they run out.
-    pub budget: bool,
     /// What r1 points to, for loads that are proven to go there.
     pub family: Family,
     /// Address at which user space sees the arena.
@@ -241,11 +239,8 @@ impl Emitter<'_> {
         );
     }
 
-    /// Counts `slots` executed slots.
+    /// Counts `slots` executed slots; the program stops when the run's budget is used up.
     pub fn count(&mut self, slots: i64) {
-        if !self.source.budget {
-            return;
-        }
         let out = self.trap_aside(Trap::Budget);
         let n = i32::try_from(slots).unwrap_or(i32::MAX);
         dynasm!(self.a

@@ -93,7 +93,6 @@ impl Compiled {
             insns: &image.insns,
             resolved: &resolved,
             fact: &|slot| image.fact(slot),
-            budget: true,
             family: ProgType::from_raw(image.prog_type).map_or(Family::Plain, Context::family_of),
             arena_base: image.arena().map_or(0, |a| a.user_start()),
         };

@@ -85,52 +85,36 @@ fn multiply(e: &mut Emitter<'_>, width: Width, dst: u8, operand: Operand) {
     }
 }
 
-/// x86 masks the count as BPF does, but wants it in cl, which is r4.
+/// x86 masks the count as BPF does, but wants it in cl, which is r4. A count of zero still clears the upper half of a 32-bit
+/// result.
 fn shift(e: &mut Emitter<'_>, width: Width, op: AluOp, dst: u8, operand: Operand) {
-    let mut by = |dst: u8, count: Option<i8>| match op {
-        AluOp::Lsh => shift!(e, shl, width, dst, count),
-        AluOp::Rsh => shift!(e, shr, width, dst, count),
-        _ => shift!(e, sar, width, dst, count),
-    };
     let src = match operand {
         Operand::Imm(i) => {
             let mask = if width == Width::W64 { 63 } else { 31 };
-            by(dst, Some((i & mask) as i8));
-            // A count of zero leaves the upper half as it was, but a 32-bit result has none.
-            if width == Width::W32 && i & mask == 0 {
-                dynasm!(e.a ; .arch x64 ; mov Rd(dst), Rd(dst));
-            }
-            return;
+            return shift_by(e, width, op, dst, Some((i & mask) as i8));
         }
         Operand::Reg(s) => s,
     };
-    // The same holds for a count in a register that happens to be zero.
-    if width == Width::W32 {
-        dynasm!(e.a ; .arch x64 ; mov Rd(dst), Rd(dst));
-    }
     if dst == RCX {
         dynasm!(e.a ; .arch x64 ; mov r11, rcx ; mov rcx, Rq(src));
-        shift_r11(e, width, op);
+        shift_by(e, width, op, R11, None);
         dynasm!(e.a ; .arch x64 ; mov rcx, r11);
     } else if src == RCX {
-        by_cl(e, width, op, dst);
+        shift_by(e, width, op, dst, None);
     } else {
         dynasm!(e.a ; .arch x64 ; mov r11, rcx ; mov rcx, Rq(src));
-        by_cl(e, width, op, dst);
+        shift_by(e, width, op, dst, None);
         dynasm!(e.a ; .arch x64 ; mov rcx, r11);
     }
 }
 
-fn by_cl(e: &mut Emitter<'_>, width: Width, op: AluOp, dst: u8) {
+/// By a constant, or by cl.
+fn shift_by(e: &mut Emitter<'_>, width: Width, op: AluOp, dst: u8, count: Option<i8>) {
     match op {
-        AluOp::Lsh => shift!(e, shl, width, dst, None::<i8>),
-        AluOp::Rsh => shift!(e, shr, width, dst, None::<i8>),
-        _ => shift!(e, sar, width, dst, None::<i8>),
+        AluOp::Lsh => shift!(e, shl, width, dst, count),
+        AluOp::Rsh => shift!(e, shr, width, dst, count),
+        _ => shift!(e, sar, width, dst, count),
     }
-}
-
-fn shift_r11(e: &mut Emitter<'_>, width: Width, op: AluOp) {
-    by_cl(e, width, op, R11);
 }
 
 /// Division by zero and the overflowing signed division trap on x86 and must not.

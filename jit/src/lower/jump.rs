@@ -48,7 +48,7 @@ fn backwards(d: &Decoded) -> Option<i64> {
 
 pub(super) fn conditional(e: &mut Emitter<'_>, d: &Decoded, width: Width, op: JumpOp, rhs: Rhs) {
     compare(e, d, width, op, rhs);
-    match backwards(d).filter(|_| e.source.budget) {
+    match backwards(d) {
         None => {
             let target = e.target(d);
             jump_if(e, op, target);
