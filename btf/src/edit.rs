@@ -7,6 +7,8 @@ use crate::types::Kind;
 /// A copy of a blob that can be changed. Ids and string offsets of what was there stay valid.
 #[derive(Clone, Debug)]
 pub struct Editor {
+    /// Zero bytes behind the known part of the header, as newer compilers write them.
+    header_tail: usize,
     types: Vec<u8>,
     strs: Vec<u8>,
     /// Where each type's record starts in `types`.
@@ -18,12 +20,19 @@ impl Editor {
     /// Of self-contained BTF (split BTF is not edited).
     pub fn new(btf: &Btf) -> Self {
         let offsets = (btf.first_own_id()..btf.len()).filter_map(|id| btf.record_offset(id)).collect();
-        Self { types: btf.type_section().to_vec(), strs: btf.string_section().to_vec(), offsets, next_id: btf.len() }
+        let header_tail = btf.header_tail();
+        Self {
+            header_tail,
+            types: btf.type_section().to_vec(),
+            strs: btf.string_section().to_vec(),
+            offsets,
+            next_id: btf.len(),
+        }
     }
 
     /// Nothing but void and the empty string.
     pub fn empty() -> Self {
-        Self { types: Vec::new(), strs: vec![0], offsets: Vec::new(), next_id: 1 }
+        Self { header_tail: 0, types: Vec::new(), strs: vec![0], offsets: Vec::new(), next_id: 1 }
     }
 
     fn at(&self, id: u32, word: usize) -> Option<usize> {
@@ -83,9 +92,11 @@ impl Editor {
         out.extend_from_slice(&MAGIC.to_le_bytes());
         out.extend_from_slice(&[1, 0]);
         let types = self.types.len() as u32;
-        for word in [24, 0, types, types, self.strs.len() as u32] {
+        let header = 24 + self.header_tail as u32;
+        for word in [header, 0, types, types, self.strs.len() as u32] {
             out.extend_from_slice(&word.to_le_bytes());
         }
+        out.resize(header as usize, 0);
         out.extend_from_slice(&self.types);
         out.extend_from_slice(&self.strs);
         out

@@ -128,6 +128,13 @@ impl Btf {
         self.raw.get(self.strs_at..self.strs_at + self.strs_len).unwrap_or_default()
     }
 
+    /// Length of the header beyond the part known here, when it is empty.
+    pub(crate) fn header_tail(&self) -> usize {
+        let hdr_len = u32_at(&self.raw, 4).unwrap_or(0) as usize;
+        let empty = |tail: &&[u8]| tail.iter().all(|&b| b == 0);
+        self.raw.get(24..hdr_len).filter(empty).map_or(0, <[u8]>::len)
+    }
+
     /// Offset of a type's record within the type section, for editing.
     pub(crate) fn record_offset(&self, id: u32) -> Option<usize> {
         let ty = self.types.get(id.checked_sub(self.start_id.max(1))? as usize)?;

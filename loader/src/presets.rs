@@ -68,7 +68,8 @@ fn variable(btf: &Btf, maps: &Maps, name: &str) -> Result<Place, String> {
     for (map, m) in maps.list.iter().enumerate().filter(|(_, m)| m.source == Source::Data) {
         let Some(sec) = btf.find(Kind::Datasec, &m.def.full_name) else { continue };
         if let Some(var) = btf.vars(sec).find(|v| btf.name(v.type_id) == name) {
-            return Ok(Place { map, offset: u64::from(var.offset), type_id: var.type_id });
+            let type_id = btf.ty(var.type_id).map_or(0, |t| t.size_or_type);
+            return Ok(Place { map, offset: u64::from(var.offset), type_id });
         }
     }
     Err(format!("there is no global variable `{name}`"))
@@ -76,8 +77,7 @@ fn variable(btf: &Btf, maps: &Maps, name: &str) -> Result<Place, String> {
 
 /// A value of a type as bytes: numbers, `true`/`false`, enumerators, characters, strings, or `hex:` for anything.
 fn encode(btf: &Btf, type_id: u32, value: &str) -> Result<Vec<u8>, String> {
-    let var_type = btf.ty(type_id).filter(|t| t.kind() == Kind::Var).map_or(type_id, |t| t.size_or_type);
-    let (id, ty) = btf.resolve(var_type).ok_or("has a bad type")?;
+    let (id, ty) = btf.resolve(type_id).ok_or("has a bad type")?;
     let size = btf.resolve_size(id).ok_or("has no size")? as usize;
     if let Some(hex) = value.strip_prefix("hex:") {
         return raw(hex, size);

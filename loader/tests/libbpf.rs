@@ -231,7 +231,7 @@ fn compare(path: &Path, kernel: &btf::Btf, options: &Options, tally: &mut Tally)
     let ours = loader::open(&bytes, &options);
     let Some(theirs) = Theirs::open(&bytes, &options.object_name, None) else {
         tally.refused += 1;
-        let legacy = bytes.windows(6).any(|w| w == b"\0maps\0");
+        let legacy = bytes.windows(5).any(|w| w == b"maps\0") && !bytes.windows(6).any(|w| w == b".maps\0");
         match ours {
             Ok(_) if legacy => println!("{file}: libbpf refuses legacy maps"),
             Ok(_) => tally.differences.push(format!("{file}: libbpf refuses to open it, we do not")),

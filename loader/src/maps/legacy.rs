@@ -1,4 +1,4 @@
-//! Maps of `maps` and `maps/NAME` sections: structs of numbers, in the sizes that loaders had over the years. libbpf 1.x takes
+//! Maps of `maps`, `maps/NAME` and `TYPE/maps` sections: structs of numbers, in the sizes that loaders had over the years. libbpf 1.x takes
 //! none of them; older loaders did, and such objects are still around.
 
 use super::btf_defined::is_map_in_map;
@@ -18,7 +18,7 @@ const IPROUTE2_PIN_GLOBAL: u32 = 2;
 
 /// Whether the object defines maps this way.
 pub(crate) fn is_section(name: &str) -> bool {
-    name == "maps" || name.starts_with("maps/")
+    name == "maps" || name.starts_with("maps/") || name.ends_with("/maps")
 }
 
 pub(super) fn collect(elf: &Elf, maps: &mut Maps) -> Result<(), Error> {
