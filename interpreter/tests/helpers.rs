@@ -237,3 +237,139 @@ fn what_programs_see_of_a_packet() {
     assert_eq!(field(SCHED_CLS, 16, with(0, [0x86, 0xdd])), 0xdd86);
     assert_eq!(field(XDP, 12, packet()), 1);
 }
+
+const RAW_TRACEPOINT: u32 = 17;
+
+fn raw(text: &str) -> i32 {
+    run_on(RAW_TRACEPOINT, text, Vec::new()).retval as i32
+}
+
+/// Puts bytes on the stack at `r10 + base`.
+fn store(bytes: &[u8], base: i32) -> String {
+    let words = bytes.chunks(4).enumerate().map(|(i, c)| {
+        let mut word = [0; 4];
+        word[..c.len()].copy_from_slice(c);
+        format!("*(u32 *)(r10 {:+}) = {}\n", base + 4 * i as i32, i32::from_le_bytes(word))
+    });
+    words.collect()
+}
+
+#[test]
+fn probe_reads_fail_as_in_the_kernel() {
+    // (address, results of probe_read, _user, _kernel, _kernel_str for 8 bytes and for 0)
+    for (addr, eight, zero) in [
+        ("0xffff000000000000", [-34, -14, -34, -34], [-34, -14, -34, 0]),
+        ("0xfffffffffffff000", [-14, -14, -14, -14], [0, -14, 0, 0]),
+        ("0x7ffffffff000", [-34, -14, -34, -34], [-34, 0, -34, 0]),
+        ("0x7fffffffffff", [-34, -14, -34, -34], [-34, -14, -34, 0]),
+        ("0xffff800000000000", [-14, -14, -14, -14], [0, -14, 0, 0]),
+        ("0x10", [-14, -14, -34, -34], [0, 0, -34, 0]),
+    ] {
+        for (i, helper) in [4, 112, 113, 115].into_iter().enumerate() {
+            for (size, expected) in [(8, eight[i]), (0, zero[i])] {
+                let text = format!(
+                    "*(u64 *)(r10 -8) = 85\nr1 = r10\nr1 += -8\nr2 = {size}\nr3 = {addr} ll\ncall bpf_probe#{helper}\nr7 = *(u64 *)(r10 -8)\nif r7 != 85 goto pc+1\nr7 = 0\nif r7 == 0 goto pc+1\nr0 = 1\nexit"
+                );
+                assert_eq!(raw(&text), expected, "helper {helper} at {addr}, {size} bytes");
+            }
+        }
+    }
+    for (size, expected, word) in [(8, 5, 0x6463_6261u32), (3, 3, 0xff00_6261), (1, 1, 0xffff_ff00)] {
+        let text = |tail: &str| {
+            format!(
+                "{}*(u64 *)(r10 -8) = -1\nr1 = r10\nr1 += -8\nr2 = {size}\nr3 = r10\nr3 += -16\ncall bpf_probe#115\n{tail}exit",
+                store(b"abcd\0xyz", -16)
+            )
+        };
+        assert_eq!(raw(&text("")), expected);
+        assert_eq!(raw(&text("r0 = *(u32 *)(r10 -8)\n")) as u32, word);
+    }
+}
+
+#[test]
+fn numbers_from_text() {
+    for (text, base, signed, unsigned) in [
+        ("  -0x1fz", 0, (7, -31), (-22, 0)),
+        ("010", 0, (3, 8), (3, 8)),
+        ("9", 8, (-22, 0), (-22, 0)),
+        ("5", 7, (-22, 0), (-22, 0)),
+        ("-", 10, (-22, 0), (-22, 0)),
+        ("18446744073709551616", 10, (-34, 0), (-34, 0)),
+        ("9223372036854775808", 10, (-34, 0), (19, 0)),
+        ("-9223372036854775808", 10, (20, 0), (-22, 0)),
+        ("0x", 16, (-22, 0), (-22, 0)),
+        ("0xg", 0, (1, 0), (1, 0)),
+    ] {
+        for (helper, expected) in [(105, signed), (106, unsigned)] {
+            let call = |tail: &str| {
+                format!(
+                    "{}*(u64 *)(r10 -8) = 85\nr1 = r10\nr1 += -64\nr2 = {}\nr3 = {base}\nr4 = r10\nr4 += -8\ncall bpf_strto#{helper}\n{tail}exit",
+                    store(text.as_bytes(), -64),
+                    text.len()
+                )
+            };
+            assert_eq!((raw(&call("")), raw(&call("r0 = *(u32 *)(r10 -8)\n"))), expected, "{helper} {text}");
+        }
+    }
+}
+
+#[test]
+fn printed_lengths() {
+    for (fmt, expected) in [
+        (&b"hello\0"[..], 5),
+        (b"%z\0", -22),
+        (b"%%\0", 1),
+        (b"%px\0", 16),
+        (b"%p\0", 16),
+        (b"%c\0", 1),
+        (b"%hd\0", -22),
+        (b"ab", -22),
+        (b"%#x\0", -22),
+        (b"%s\0", 4),
+        (b"%10s|\0", 11),
+        (b"%pB\0", -1),
+        (b"%pI4\0", 12),
+        (b"%pi4\0", 15),
+        (b"%pI6\0", 39),
+        (b"%pks\0", 4),
+        (b"\x80\0", 1),
+        (b"\x01\0", -22),
+        (b"\x7f\0", -22),
+        (b"\n\0", 1),
+        (b"%\0", -22),
+        (b"%5.3d\0", -22),
+        (b"%px4\0", 16),
+        (b"%d %u %x %d\0", -22),
+        (b"%ls\0", -22),
+        (b"%pd\0", -22),
+        (b"%5c|\0", 6),
+    ] {
+        let text = format!(
+            "{}*(u32 *)(r10 -16) = 1684234849\n*(u32 *)(r10 -12) = 0\n*(u64 *)(r10 -8) = 0\nr1 = r10\nr1 += -64\nr2 = {}\nr3 = r10\nr3 += -16\nr4 = r3\nr5 = r3\ncall bpf_trace_printk#6\nexit",
+            store(fmt, -64),
+            fmt.len()
+        );
+        // A symbol's text depends on the address.
+        if expected != -1 {
+            assert_eq!(raw(&text), expected, "{:?}", String::from_utf8_lossy(fmt));
+        }
+    }
+    for (fmt, values, line) in [
+        (&b"%5d|%-5u|\0"[..], [77, 5, 0], "   77|5    |"),
+        (b"%05d %x\0", [-3, 255, 0], "-0003 ff"),
+        (b"% d %+d\0", [77, 77, 0], " 77 +77"),
+        (b"%lld\0", [-1, 0, 0], "-1"),
+    ] {
+        let text = format!(
+            "{}r1 = r10\nr1 += -64\nr2 = {}\nr3 = {}\nr4 = {}\nr5 = {}\ncall bpf_trace_printk#6\nexit",
+            store(fmt, -64),
+            fmt.len(),
+            values[0],
+            values[1],
+            values[2]
+        );
+        let report = run_on(RAW_TRACEPOINT, &text, Vec::new());
+        assert_eq!(report.outputs.trace, [line]);
+        assert_eq!(report.retval as usize, line.len());
+    }
+}

@@ -35,4 +35,4 @@ pub use map::Map;
 pub use region::{Kind, Region, Regions};
 pub use run::{CALLBACK_BASE, Engine, FRAME_SIZE, FRAME_STRIDE, MAX_FRAMES, MAX_TAIL_CALLS, NoEngine, Resource, Run};
 pub use session::{Report, Session};
-pub use world::{Outputs, PerfSample, Redirect, Task, Timer, Values, World};
+pub use world::{Outputs, PerfSample, Redirect, Sysctl, Task, Timer, Values, World};

@@ -38,6 +38,17 @@ impl Default for Task {
     }
 }
 
+/// The sysctl that a CGROUP_SYSCTL program watches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sysctl {
+    /// `net/ipv4/tcp_mem`.
+    pub name: String,
+    pub current: String,
+    /// The value being written, if it is being written.
+    pub new: Option<String>,
+}
+
 /// The settable values. Serialised as part of an input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -66,6 +77,7 @@ pub struct Values {
     pub socket_cookie: u64,
     pub socket_uid: u32,
     pub netns_cookie: u64,
+    pub sysctl: Sysctl,
     /// Memory of the simulated user process: address and bytes.
     pub user_memory: Vec<(u64, Vec<u8>)>,
 }
@@ -89,6 +101,7 @@ impl Default for Values {
             socket_cookie: 1,
             socket_uid: 0,
             netns_cookie: 1,
+            sysctl: Sysctl::default(),
             user_memory: Vec::new(),
         }
     }

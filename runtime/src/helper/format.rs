@@ -11,7 +11,6 @@ struct Spec {
     left: bool,
     plus: bool,
     space: bool,
-    alternate: bool,
     width: usize,
     /// 4 bytes without `l`, 8 with.
     long: bool,
@@ -21,7 +20,7 @@ struct Spec {
 pub fn format(run: &mut Run<'_>, fmt: &[u8], args: &[u64]) -> Result<Vec<u8>, Errno> {
     let Some(end) = fmt.iter().position(|b| *b == 0) else { return Err(Errno::EINVAL) };
     let fmt = &fmt[..end];
-    if fmt.iter().any(|b| !(b.is_ascii_graphic() || b.is_ascii_whitespace() || *b == b' ' || *b == 0x0b)) {
+    if fmt.iter().any(|b| b.is_ascii_control() && !(9..=13).contains(b)) {
         return Err(Errno::EINVAL);
     }
     let mut out = Vec::new();
@@ -48,13 +47,12 @@ pub fn format(run: &mut Run<'_>, fmt: &[u8], args: &[u64]) -> Result<Vec<u8>, Er
 fn conversion(run: &mut Run<'_>, fmt: &[u8], mut at: usize, arg: u64, out: &mut Vec<u8>) -> Result<usize, Errno> {
     let mut spec = Spec::default();
     let peek = |at: usize| fmt.get(at).copied().unwrap_or(0);
-    while matches!(peek(at), b'0' | b'+' | b'-' | b' ' | b'#') {
+    while matches!(peek(at), b'0' | b'+' | b'-' | b' ') {
         match peek(at) {
             b'0' => spec.zero = true,
             b'+' => spec.plus = true,
             b'-' => spec.left = true,
-            b' ' => spec.space = true,
-            _ => spec.alternate = true,
+            _ => spec.space = true,
         }
         at += 1;
     }
@@ -100,8 +98,8 @@ fn number(spec: &Spec, conversion: u8, arg: u64, out: &mut Vec<u8>) -> Result<()
             (sign, signed.unsigned_abs().to_string())
         }
         b'u' => ("", value.to_string()),
-        b'x' => (if spec.alternate { "0x" } else { "" }, format!("{value:x}")),
-        b'X' => (if spec.alternate { "0X" } else { "" }, format!("{value:X}")),
+        b'x' => ("", format!("{value:x}")),
+        b'X' => ("", format!("{value:X}")),
         _ => return Err(Errno::EINVAL),
     };
     let used = sign.len() + digits.len();
@@ -139,49 +137,40 @@ fn string(run: &mut Run<'_>, addr: u64, user: bool) -> Vec<u8> {
     text
 }
 
-/// `%p` and its extensions; `at` is behind the `p`.
+/// `%p` and its extensions; `at` is behind the `p`. Letters and digits behind an extension are swallowed, as the kernel's printf does.
 fn pointer(run: &mut Run<'_>, fmt: &[u8], at: usize, spec: &Spec, arg: u64, out: &mut Vec<u8>) -> Result<usize, Errno> {
     let rest = &fmt[at..];
-    let ends = |n: usize| rest.get(n).is_none_or(|b| !b.is_ascii_alphanumeric());
-    match rest {
-        [b'k' | b'u', b's', ..] if ends(2) => {
-            let text = string(run, arg, rest[0] == b'u');
-            pad(spec, &text, out);
-            Ok(at + 2)
-        }
-        [b'i' | b'I', version @ (b'4' | b'6'), ..] => {
-            let (dense, v6) = (rest[0] == b'i', *version == b'6');
-            let bytes = run.bytes(arg, if v6 { 16 } else { 4 }).map_err(|_| Errno::EFAULT)?;
-            let text = match (dense, v6) {
-                (false, false) => bytes.iter().map(u8::to_string).collect::<Vec<_>>().join("."),
-                (true, false) => bytes.iter().map(|b| format!("{b:03}")).collect::<Vec<_>>().join("."),
-                (false, true) => {
-                    bytes.chunks(2).map(|c| format!("{:02x}{:02x}", c[0], c[1])).collect::<Vec<_>>().join(":")
-                }
-                (true, true) => bytes.iter().map(|b| format!("{b:02x}")).collect(),
-            };
-            pad(spec, text.as_bytes(), out);
-            Ok(at + 2)
-        }
-        [b'x' | b's' | b'S' | b'B', ..] => {
-            let text = if rest[0] == b'x' { format!("{arg:016x}") } else { format!("0x{arg:x}") };
-            pad(spec, text.as_bytes(), out);
-            Ok(at + 1)
-        }
-        [b'K', ..] => {
-            pad(spec, hashed(run, arg).as_bytes(), out);
-            Ok(at + 1)
-        }
-        _ if ends(0) => {
-            pad(spec, hashed(run, arg).as_bytes(), out);
-            Ok(at)
-        }
-        _ => Err(Errno::EINVAL),
-    }
+    let word = rest.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+    let text = match rest {
+        [b'k' | b'u', b's', ..] => string(run, arg, rest[0] == b'u'),
+        [b'i' | b'I', b'4' | b'6', ..] => address(run, rest[0] == b'i', rest[1] == b'6', arg)?.into_bytes(),
+        [b's' | b'S' | b'B', ..] => format!("0x{arg:x}").into_bytes(),
+        [b'x', ..] => hexadecimal(spec, arg).into_bytes(),
+        [b'K', ..] => hexadecimal(spec, hashed(run, arg)).into_bytes(),
+        _ if word == 0 => hexadecimal(spec, hashed(run, arg)).into_bytes(),
+        _ => return Err(Errno::EINVAL),
+    };
+    pad(spec, &text, out);
+    Ok(at + word)
+}
+
+/// All 16 digits, unless a width was asked for.
+fn hexadecimal(spec: &Spec, n: u64) -> String {
+    if spec.width == 0 { format!("{n:016x}") } else { format!("{n:x}") }
+}
+
+/// An IP address; `dense` is the form without separators (IPv6) or with leading zeroes (IPv4).
+fn address(run: &mut Run<'_>, dense: bool, v6: bool, addr: u64) -> Result<String, Errno> {
+    let bytes = run.bytes(addr, if v6 { 16 } else { 4 }).map_err(|_| Errno::EFAULT)?;
+    Ok(match (dense, v6) {
+        (false, false) => bytes.iter().map(u8::to_string).collect::<Vec<_>>().join("."),
+        (true, false) => bytes.iter().map(|b| format!("{b:03}")).collect::<Vec<_>>().join("."),
+        (false, true) => bytes.chunks(2).map(|c| format!("{:02x}{:02x}", c[0], c[1])).collect::<Vec<_>>().join(":"),
+        (true, true) => bytes.iter().map(|b| format!("{b:02x}")).collect(),
+    })
 }
 
 /// The kernel hides addresses behind a keyed hash of 32 bits; the world's seed is the key here.
-fn hashed(run: &Run<'_>, addr: u64) -> String {
-    let hash = (addr ^ run.world.values.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    format!("{hash:016x}")
+fn hashed(run: &Run<'_>, addr: u64) -> u64 {
+    (addr ^ run.world.values.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }

@@ -16,6 +16,7 @@ mod skb;
 mod socket;
 mod storage;
 mod strings;
+mod sysctl;
 mod task;
 mod trace;
 mod xdp;
@@ -41,7 +42,7 @@ pub struct Helper {
 /// What a family contributes: helper numbers and functions.
 pub(crate) type Family = &'static [(u32, HelperFn)];
 
-const FAMILIES: [Family; 18] = [
+const FAMILIES: [Family; 19] = [
     callback::FAMILY,
     csum::FAMILY,
     dynptr::FAMILY,
@@ -57,6 +58,7 @@ const FAMILIES: [Family; 18] = [
     socket::FAMILY,
     storage::FAMILY,
     strings::FAMILY,
+    sysctl::FAMILY,
     task::FAMILY,
     trace::FAMILY,
     xdp::FAMILY,

@@ -1,5 +1,5 @@
 //! Reads of arbitrary memory: probe_read and its kin. Kernel memory is what the run's regions make readable; user memory is what the world says
-//! the process has. A read that cannot be done answers EFAULT and zeroes the buffer.
+//! the process has. A read that cannot be done answers an error and zeroes the buffer.
 
 use spec::Errno;
 
@@ -48,19 +48,40 @@ fn peek(run: &mut Run<'_>, space: Space, addr: u64, len: u64) -> Bytes {
     found.unwrap_or_default()
 }
 
+/// End of user addresses on x86-64.
+const TASK_SIZE: u64 = 0x7fff_ffff_f000;
+/// First canonical address of the upper half.
+const KERNEL_START: u64 = 0xffff_8000_0000_0000;
+
+/// How a read fails that finds nothing at `addr`: the kernel distinguishes addresses that it never reads (ERANGE) from those that fault. `None`:
+/// an empty read there succeeds.
+fn failure(run: &Run<'_>, space: Space, addr: u64, len: u64) -> Option<Errno> {
+    let user = space == Space::User || (space == Space::Either && addr < TASK_SIZE);
+    let refused = if user {
+        addr.checked_add(len).is_none_or(|end| end > TASK_SIZE).then_some(Errno::EFAULT)
+    } else {
+        (addr < KERNEL_START && run.regions.at(addr).is_none()).then_some(Errno::ERANGE)
+    };
+    refused.or((len > 0).then_some(Errno::EFAULT))
+}
+
+fn fail(run: &mut Run<'_>, space: Space, to: u64, len: u64, from: u64) -> Result<u64, Fault> {
+    run.write(to, &Bytes::from_elem(0, len as usize))?;
+    Ok(failure(run, space, from, len).map_or(0, errno))
+}
+
 fn read(run: &mut Run<'_>, space: Space, to: u64, len: u64, from: u64) -> Result<u64, Fault> {
     let len = u64::from(len as u32);
     if len == 0 {
-        return Ok(0);
+        return Ok(failure(run, space, from, 0).map_or(0, errno));
     }
     run.check(to, len, true)?;
     let got = peek(run, space, from, len);
-    if got.len() as u64 == len {
-        run.write(to, &got)?;
-        return Ok(0);
+    if got.len() as u64 != len {
+        return fail(run, space, to, len, from);
     }
-    run.write(to, &Bytes::from_elem(0, len as usize))?;
-    Ok(errno(Errno::EFAULT))
+    run.write(to, &got)?;
+    Ok(0)
 }
 
 /// Copies a string with its NUL; the result is its length with the NUL. One that does not fit is cut and ended with NUL.
@@ -71,14 +92,10 @@ fn read_str(run: &mut Run<'_>, space: Space, to: u64, len: u64, from: u64) -> Re
     }
     run.check(to, len, true)?;
     let mut got = peek(run, space, from, len);
-    let end = got.iter().position(|b| *b == 0);
-    match end {
+    match got.iter().position(|b| *b == 0) {
         Some(nul) => got.truncate(nul + 1),
         None if got.len() as u64 == len => got[len as usize - 1] = 0,
-        None => {
-            run.write(to, &Bytes::from_elem(0, len as usize))?;
-            return Ok(errno(Errno::EFAULT));
-        }
+        None => return fail(run, space, to, len, from),
     }
     run.write(to, &got)?;
     Ok(got.len() as u64)
