@@ -48,7 +48,9 @@ pub struct Program {
 pub enum Verdict {
     Accept {
         stats: Stats,
-        log: Log,
+        /// Absent when it did not fit the recorder's buffer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<Log>,
     },
     Reject {
         /// As the kernel returns it: `-13`.
@@ -58,12 +60,11 @@ pub enum Verdict {
         /// Absent when the kernel refused before walking the program.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stats: Option<Stats>,
-        log: Log,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<Log>,
     },
     /// The kernel gave no verdict on the program itself.
-    NotComparable {
-        why: String,
-    },
+    NotComparable { why: String },
 }
 
 /// The last line of the log and the stack depth.
@@ -231,7 +232,7 @@ mod tests {
                         errno: -13,
                         message: vec!["R1 !read_ok".into()],
                         stats: None,
-                        log: Log::new("0: (95) exit\nR1 !read_ok\n\n"),
+                        log: Some(Log::new("0: (95) exit\nR1 !read_ok\n\n")),
                     },
                     kernel: None,
                 },

@@ -1,1 +1,1 @@
-//! Placeholder until this crate is written.
+//! Tests that need more than one crate; they are in `tests/`, nothing lives here.
