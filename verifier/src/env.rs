@@ -7,6 +7,7 @@
 //! - `self.cur` is the path being walked. [`Reg`] is `Copy`: read a register by value, change it through `reg_mut`.
 //! - Order matters: reading an operand marks it for the log, `new_id` consumes numbers, `mark_precise` prints. Keep the kernel's order.
 
+use crate::Options;
 use crate::log::{Log, Mark};
 use crate::prune::{Explored, Liveness};
 use crate::reg::{BtfId, Kind, MapId, Reg, RegType};
@@ -14,7 +15,6 @@ use crate::reject::{R, Reject};
 use crate::state::{FP, Frame, HistEntry, HistFlags, Linked, REGS, State};
 use crate::subprog::Subprog;
 use crate::value::Rules;
-use crate::Options;
 use btf::Btf;
 use isa::Insn;
 use program::Program;
@@ -54,8 +54,13 @@ pub enum LoadImm {
     #[default]
     Const,
     MapPtr(MapId),
-    MapValue { map: MapId, off: u32 },
-    Func { subprog_start: u32 },
+    MapValue {
+        map: MapId,
+        off: u32,
+    },
+    Func {
+        subprog_start: u32,
+    },
     /// A kernel symbol: type of the resulting register and its data.
     Ksym(Reg),
 }
@@ -143,7 +148,6 @@ pub struct Counters {
 pub struct Verifier<'a> {
     pub prog: &'a Program,
     pub profile: &'a Profile,
-    pub opts: &'a Options,
     pub privs: Privileges,
     /// Switches between patch levels.
     pub rules: Rules,
@@ -205,7 +209,6 @@ impl<'a> Verifier<'a> {
         Verifier {
             prog,
             profile,
-            opts,
             privs,
             rules: Rules::of(profile),
             strict_alignment: flags & spec::prog::flags::STRICT_ALIGNMENT != 0
@@ -350,8 +353,8 @@ impl<'a> Verifier<'a> {
     }
     /// A kfunc of the kernel's BTF that this program may call.
     pub fn kfunc_allowed(&self, insn: Insn) -> Option<KfuncFacts> {
-        let name = self.kfunc_name(insn.imm, insn.off)?;
-        let row = spec::kfunc::allowed(name, &self.prog_context())?;
+        self.kfunc_name(insn.imm, insn.off)?;
+        let row = self.profile.kfunc(insn.imm as u32, &self.prog_context())?;
         let btf = self.btf(BtfId::KERNEL)?;
         let proto = btf.func_proto(insn.imm as u32)?;
         let returns_void = btf.ty(proto).and_then(|t| t.type_id()).is_none_or(|r| r == 0);

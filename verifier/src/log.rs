@@ -16,9 +16,6 @@ impl Level {
     pub const fn level2(self) -> bool {
         self.0 & 2 != 0
     }
-    pub const fn stats(self) -> bool {
-        self.0 & 4 != 0
-    }
 }
 
 /// Position in both logs, recorded when a branch is queued.

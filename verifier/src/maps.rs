@@ -26,8 +26,7 @@ pub struct Map {
 impl Map {
     /// Programs may not write values. Device maps are that by themselves.
     pub fn rdonly_prog(&self) -> bool {
-        self.def.map_flags & flags::RDONLY_PROG != 0
-            || matches!(self.ty, Some(MapType::Devmap | MapType::DevmapHash))
+        self.def.map_flags & flags::RDONLY_PROG != 0 || matches!(self.ty, Some(MapType::Devmap | MapType::DevmapHash))
     }
     pub fn wronly_prog(&self) -> bool {
         self.def.map_flags & flags::WRONLY_PROG != 0

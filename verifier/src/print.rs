@@ -46,11 +46,7 @@ fn bounds(out: &mut String, v: &Scalar, sep: &mut &'static str) {
                 done[j] = true;
             }
         }
-        if rows[i].0.starts_with('s') {
-            snum(out, rows[i].1 as i64)
-        } else {
-            unum(out, rows[i].1)
-        }
+        if rows[i].0.starts_with('s') { snum(out, rows[i].1 as i64) } else { unum(out, rows[i].1) }
     }
     if !v.var_off.is_unknown() {
         let _ = write!(out, "{sep}var_off=({:#x}; {:#x})", v.var_off.value, v.var_off.mask);

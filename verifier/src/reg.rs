@@ -237,12 +237,29 @@ pub enum Ext {
     None,
     /// Packet: bytes proven to exist; [`Ext::AT_END`] and [`Ext::BEYOND_END`] are special.
     Range(i32),
-    Map { map: MapId, uid: u32 },
-    Mem { size: u32, dynptr_id: u32 },
-    Btf { btf: BtfId, id: u32 },
+    Map {
+        map: MapId,
+        uid: u32,
+    },
+    Mem {
+        size: u32,
+        dynptr_id: u32,
+    },
+    Btf {
+        btf: BtfId,
+        id: u32,
+    },
     Subprog(u32),
-    Dynptr { ty: DynptrType, first: bool },
-    Iter { btf: BtfId, id: u32, state: IterState, depth: u32 },
+    Dynptr {
+        ty: DynptrType,
+        first: bool,
+    },
+    Iter {
+        btf: BtfId,
+        id: u32,
+        state: IterState,
+        depth: u32,
+    },
     Irq(IrqClass),
 }
 

@@ -6,8 +6,8 @@
 //! jumps, 03xx memory, 04xx calls, 05xx exploration, 07xx BTF and objects, 08xx program types, 09xx maps, 10xx kfuncs.
 
 use crate::call::{ExitContext, HelperName, RangeText, TypeList};
-use crate::reg::RegType;
 use crate::mem::Region;
+use crate::reg::RegType;
 use crate::value::Tnum;
 use std::fmt;
 
@@ -25,7 +25,6 @@ pub mod errno {
     pub const EBUSY: i32 = 16;
     pub const EEXIST: i32 = 17;
     pub const EINVAL: i32 = 22;
-    pub const ENOSPC: i32 = 28;
     pub const ERANGE: i32 = 34;
     pub const EPROTO: i32 = 71;
     pub const EOPNOTSUPP: i32 = 95;

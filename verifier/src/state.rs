@@ -151,7 +151,7 @@ pub struct StateId(pub u32);
 #[derive(Clone, Debug)]
 pub struct State {
     /// Outermost first; never empty.
-    pub frames: Vec<Box<Frame>>,
+    pub frames: Vec<Frame>,
     pub refs: Vec<Ref>,
     pub active_locks: u32,
     pub active_preempt: u32,
@@ -178,7 +178,7 @@ pub struct State {
 impl State {
     pub fn new(frame: Frame) -> State {
         State {
-            frames: vec![Box::new(frame)],
+            frames: vec![frame],
             refs: Vec::new(),
             active_locks: 0,
             active_preempt: 0,

@@ -6,12 +6,20 @@ pub enum Arg {
     Scalar,
     /// Untrusted memory or object: anything is taken.
     UntrustedMem,
-    UntrustedBtf { id: u32 },
+    UntrustedBtf {
+        id: u32,
+    },
     Ctx,
-    Mem { size: u32, nullable: bool },
+    Mem {
+        size: u32,
+        nullable: bool,
+    },
     Arena,
     Dynptr,
-    TrustedBtf { id: u32, nullable: bool },
+    TrustedBtf {
+        id: u32,
+        nullable: bool,
+    },
 }
 
 /// BTF linkage of a function.

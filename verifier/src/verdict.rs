@@ -111,7 +111,14 @@ fn run(v: &mut Verifier<'_>, walking: &mut bool) -> R {
     v.after_walk()
 }
 
-fn refused(r: Reject, insn: Option<u32>, source: Option<String>, stats: Stats, message: String, log: String) -> Outcome {
+fn refused(
+    r: Reject,
+    insn: Option<u32>,
+    source: Option<String>,
+    stats: Stats,
+    message: String,
+    log: String,
+) -> Outcome {
     let unsupported = matches!(r, Reject::Unsupported { .. });
     let message = match &r {
         Reject::Unsupported { what } => format!("unsupported: {what}"),
@@ -155,7 +162,10 @@ impl Verifier<'_> {
             max_states_per_insn: self.count.max_states_per_insn,
             total_states: self.count.total_states,
             peak_states: self.count.peak_states,
-            stack_depths: self.final_depths.clone().unwrap_or_else(|| self.subprogs.iter().map(|s| s.stack_depth).collect()),
+            stack_depths: self
+                .final_depths
+                .clone()
+                .unwrap_or_else(|| self.subprogs.iter().map(|s| s.stack_depth).collect()),
         }
     }
 }

@@ -85,7 +85,7 @@ fn check(text: &str, at_least: usize) {
     let mut wrong = Vec::new();
     for case in &cases {
         let profile = Profile::default().with_caps(case.caps);
-        let outcome = verify(&case.program, &profile, &Options { log_level: 2, ..Options::default() });
+        let outcome = verify(&case.program, &profile, &Options { log_level: 2 });
         let (want, got) = (without_addresses(case.log), without_addresses(&outcome.log));
         let (want, got) = (want.trim_end(), got.trim_end());
         if outcome.errno != case.errno || want != got {

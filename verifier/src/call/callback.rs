@@ -129,7 +129,7 @@ impl Verifier<'_> {
         let queued = &mut self.queue[at].state;
         queued.callback_unroll += 1;
         queued.frame_mut().callback_depth += 1;
-        queued.frames.push(Box::new(frame));
+        queued.frames.push(frame);
         self.cur.frame_mut().callback_depth = 0;
         Ok(())
     }

@@ -66,7 +66,7 @@ impl Verifier<'_> {
     /// R3 is the format (a constant string), R5 the size of the argument array.
     pub(super) fn check_snprintf(&mut self) -> R {
         let bytes = self.reg(5).val.var_off.value;
-        if bytes % 8 != 0 {
+        if !bytes.is_multiple_of(8) {
             return Err(Reject::Silent { errno: EINVAL });
         }
         let reg = self.reg(3);

@@ -38,7 +38,7 @@ impl Verifier<'_> {
         for r in 0..=5 {
             self.mark_not_init(r);
         }
-        self.cur.frames.push(Box::new(frame));
+        self.cur.frames.push(frame);
         self.log.scratch_all();
         if self.log.level.trace() {
             let (caller, callee) =

@@ -187,16 +187,14 @@ impl Finder<'_> {
         let first = self.fields.len();
         let Some(kind) = self.btf.kind(ty) else { return Ok(()) };
         let name = self.btf.name(ty);
-        let named = (kind == Kind::Struct)
-            .then(|| NAMED.iter().find(|n| n.0 == name && self.wants(n.1)))
-            .flatten();
+        let named = (kind == Kind::Struct).then(|| NAMED.iter().find(|n| n.0 == name && self.wants(n.1))).flatten();
         let repeatable = match named {
             Some(&(_, field, size, align, unique, repeat)) => {
                 if unique && seen.contains(&field) {
                     return Err(Malformed);
                 }
                 seen.push(field);
-                if offset % align != 0 || self.btf.resolve_size(ty) != Some(size) {
+                if !offset.is_multiple_of(align) || self.btf.resolve_size(ty) != Some(size) {
                     return Ok(());
                 }
                 let graph = match field {
@@ -208,13 +206,13 @@ impl Finder<'_> {
             }
             None if kind == Kind::Struct => {
                 self.in_struct(ty, offset, depth + 1)?;
-                self.fields[first..].iter().all(|f| {
-                    f.kptr.is_some() || matches!(f.kind, FieldKind::ListHead | FieldKind::RbRoot)
-                })
+                self.fields[first..]
+                    .iter()
+                    .all(|f| f.kptr.is_some() || matches!(f.kind, FieldKind::ListHead | FieldKind::RbRoot))
             }
             None => {
                 if let Some((kind, kptr)) = self.kptr(ty)? {
-                    if offset % 8 != 0 {
+                    if !offset.is_multiple_of(8) {
                         return Ok(());
                     }
                     self.push(Field { kind, offset, size: 8, kptr: Some(kptr), graph: None })?;

@@ -19,8 +19,10 @@ const MAX_ARGS: i32 = 12;
 struct Args {
     btf: Arc<Btf>,
     ret: u32,
-    /// Name and type of the parameters that the program sees.
-    params: Vec<(String, u32)>,
+    /// Name and type of all parameters.
+    all: Vec<(String, u32)>,
+    /// Leading parameters that the program does not see. Offsets are looked up among all of them all the same.
+    hidden: usize,
 }
 
 /// Where an offset lies.
@@ -31,16 +33,26 @@ enum Place {
 }
 
 impl Args {
+    /// Parameters that the program sees.
+    fn params(&self) -> &[(String, u32)] {
+        &self.all[self.hidden..]
+    }
     fn place(&self, off: u32) -> Place {
         let mut end = 0u32;
-        for (i, (_, ty)) in self.params.iter().enumerate() {
-            end += self.slot_size(*ty);
-            if off < end {
-                return Place::Param(i);
-            }
+        let ends = self.all.iter().map(|(_, ty)| self.slot_size(*ty)).chain([match self.ret {
+            0 => 0,
+            ret => self.slot_size(ret),
+        }]);
+        let index = ends.into_iter().position(|size| {
+            end += size;
+            off < end
+        });
+        let (index, count) = (index.unwrap_or(self.all.len() + 1), self.params().len());
+        match index {
+            i if i < count => Place::Param(i),
+            i if i == count => Place::Return,
+            i => Place::Beyond(i),
         }
-        end += if self.ret == 0 { 0 } else { self.slot_size(self.ret) };
-        if off < end { Place::Return } else { Place::Beyond(self.params.len() + 1) }
     }
     fn slot_size(&self, ty: u32) -> u32 {
         let id = self.btf.skip_mods_and_typedefs(ty).unwrap_or(0);
@@ -58,7 +70,7 @@ impl Verifier<'_> {
             return Err(Reject::unsupported("context of an EXT program (needs its target program)"));
         }
         if self.prog_type != ProgType::Lsm
-            && (off < 0 || off >= 8 * MAX_ARGS || access == Access::Write || off % size as i32 != 0)
+            && (!(0..8 * MAX_ARGS).contains(&off) || access == Access::Write || off % size as i32 != 0)
         {
             return Ok(None);
         }
@@ -84,7 +96,7 @@ impl Verifier<'_> {
             },
             Place::Param(i) => return self.context_param(&args, i, size),
         };
-        self.context_type(&args, args.params.len(), ty, "", size)
+        self.context_type(&args, args.params().len(), ty, "", size)
     }
 
     /// Name that messages give the target.
@@ -96,9 +108,11 @@ impl Verifier<'_> {
         let btf = self.btf(BtfId::KERNEL)?.clone();
         let proto = self.target.proto?;
         let ret = btf.ty(proto)?.type_id()?;
-        let skip = usize::from(self.attach_type == AttachType::TraceRawTp.raw() && self.prog_type == ProgType::Tracing);
-        let params = btf.params(proto).skip(skip).map(|p| (btf.string(p.name_off).to_owned(), p.type_id)).collect();
-        Some(Args { btf, ret, params })
+        let hidden =
+            usize::from(self.attach_type == AttachType::TraceRawTp.raw() && self.prog_type == ProgType::Tracing);
+        let all: Vec<_> = btf.params(proto).map(|p| (btf.string(p.name_off).to_owned(), p.type_id)).collect();
+        let hidden = hidden.min(all.len());
+        Some(Args { btf, ret, all, hidden })
     }
 
     /// The slot behind the arguments. Inner `Err` is the final answer.
@@ -126,14 +140,14 @@ impl Verifier<'_> {
                 Ok(Err(None))
             }
             _ => {
-                self.note(&Reject::CtxNoArg { func, arg: args.params.len() + 1 });
+                self.note(&Reject::CtxNoArg { func, arg: args.params().len() + 1 });
                 Ok(Err(None))
             }
         }
     }
 
     fn context_param(&mut self, args: &Args, i: usize, size: u32) -> R<Option<Loaded>> {
-        let (name, ty) = args.params[i].clone();
+        let (name, ty) = args.params()[i].clone();
         if let Some(loaded) = self.declared_arg(args, i, ty, size)? {
             return Ok(Some(loaded));
         }

@@ -76,7 +76,9 @@ impl Verifier<'_> {
         Some(match found.reg {
             CtxReg::Scalar => Loaded::Scalar,
             CtxReg::Pkt => Loaded::Pointer(Reg { ext: Ext::Range(0), ..Reg::pointer(RegType::of(Kind::Packet)) }),
-            CtxReg::PktMeta => Loaded::Pointer(Reg { ext: Ext::Range(0), ..Reg::pointer(RegType::of(Kind::PacketMeta)) }),
+            CtxReg::PktMeta => {
+                Loaded::Pointer(Reg { ext: Ext::Range(0), ..Reg::pointer(RegType::of(Kind::PacketMeta)) })
+            }
             CtxReg::PktEnd => plain(Kind::PacketEnd, Flags::NONE),
             CtxReg::FlowKeys => plain(Kind::FlowKeys, Flags::NONE),
             CtxReg::Sock { nullable } => plain(Kind::Sock, null(nullable)),

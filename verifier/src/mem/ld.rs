@@ -50,11 +50,8 @@ impl Verifier<'_> {
                     self.mark_unknown(insn.dst);
                     return Ok(());
                 }
-                let reg = Reg {
-                    off: off as i32,
-                    ext: Ext::Map { map, uid: 0 },
-                    ..Reg::pointer(RegType::of(Kind::MapValue))
-                };
+                let reg =
+                    Reg { off: off as i32, ext: Ext::Map { map, uid: 0 }, ..Reg::pointer(RegType::of(Kind::MapValue)) };
                 *self.reg_mut(insn.dst) = reg;
             }
         }

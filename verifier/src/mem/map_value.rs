@@ -35,7 +35,8 @@ impl Verifier<'_> {
         self.check_map_access(q.base, off, q.size, false)?;
         let at = reg.val.var_off.is_const().then(|| i64::from(off) + reg.val.var_off.value as i64);
         if let Some(at) = at {
-            let field = self.map(map).record.fields.iter().find(|f| i64::from(f.offset) == at && is_pointer_field(f.kind));
+            let field =
+                self.map(map).record.fields.iter().find(|f| i64::from(f.offset) == at && is_pointer_field(f.kind));
             if let Some(field) = field.cloned() {
                 return self.kptr_access(q, reg, &field);
             }
@@ -169,7 +170,8 @@ impl Verifier<'_> {
     fn loaded_kptr_flags(&self, slot: &crate::call::KptrField, kind: FieldKind) -> Flags {
         let local = slot.btf != BtfId::KERNEL;
         let name = self.btf_type_name(slot.btf, slot.type_id);
-        let protected = kind == FieldKind::KptrPercpu || (kind == FieldKind::KptrRef && (local || RCU_PROTECTED.contains(&name)));
+        let protected =
+            kind == FieldKind::KptrPercpu || (kind == FieldKind::KptrRef && (local || RCU_PROTECTED.contains(&name)));
         if !protected || !self.cur.in_rcu_section() {
             return Flags::UNTRUSTED;
         }
@@ -178,9 +180,9 @@ impl Verifier<'_> {
             flags = flags | Flags::PERCPU;
         } else if local {
             flags = flags | Flags::ALLOC;
-            let graph = self.struct_record(slot.btf, slot.type_id).is_some_and(|r| {
-                r.find(FieldKind::ListNode).is_some() || r.find(FieldKind::RbNode).is_some()
-            });
+            let graph = self
+                .struct_record(slot.btf, slot.type_id)
+                .is_some_and(|r| r.find(FieldKind::ListNode).is_some() || r.find(FieldKind::RbNode).is_some());
             if graph {
                 flags = flags | Flags::NON_OWNING;
             }

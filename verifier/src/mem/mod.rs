@@ -19,7 +19,6 @@ pub use region::Region;
 use crate::env::Verifier;
 use crate::reg::{Flags, Kind, Reg, RegType};
 use crate::reject::{R, Reject, TnumText};
-use crate::state::FP;
 use crate::value::Tnum;
 use isa::Insn;
 use isa::consts::*;
@@ -298,12 +297,4 @@ impl Verifier<'_> {
                     && r.ty.flags.any(Flags::DYNPTR_SKB | Flags::DYNPTR_XDP | Flags::DYNPTR_SKB_META))
         });
     }
-
-    /// R10 is the only register that is always a stack pointer into its own frame.
-    pub(crate) fn frame_pointer(frame: usize) -> Reg {
-        Reg { frameno: frame as u8, ..Reg::pointer(RegType::of(Kind::Stack)) }
-    }
 }
-
-/// Index of the frame pointer, for code that builds frames.
-pub const FRAME_POINTER: usize = FP;

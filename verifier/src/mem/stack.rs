@@ -148,8 +148,16 @@ impl Verifier<'_> {
                 self.save(frame, k, q.size, v);
             }
             _ => {
-                let zero = value.is_some_and(|v| v.is_null()) || (value.is_none() && is_st && insn.imm == 0 && self.is_plain_store());
-                self.store_data(frame, k, byte, q.size, zero, value.is_some_and(|v| v.is_null()).then_some(q.value).flatten())?;
+                let zero = value.is_some_and(|v| v.is_null())
+                    || (value.is_none() && is_st && insn.imm == 0 && self.is_plain_store());
+                self.store_data(
+                    frame,
+                    k,
+                    byte,
+                    q.size,
+                    zero,
+                    value.is_some_and(|v| v.is_null()).then_some(q.value).flatten(),
+                )?;
             }
         }
         if q.size == 8 && off % 8 == 0 {

@@ -20,8 +20,6 @@ pub struct Target {
     pub func: String,
     /// Kernel prototype of the context's arguments.
     pub proto: Option<u32>,
-    /// STRUCT_OPS: type of the struct and index of the member.
-    pub member: Option<(u32, u32)>,
 }
 
 /// Functions that sleepable or modifying programs may attach to although nothing registers them. Error injection lists are the
@@ -76,11 +74,11 @@ impl Verifier<'_> {
             }
             Some(AttachType::TraceIter) => {
                 let proto = self.target_function(&btf, id, &name)?;
-                let Some(target) = name.strip_prefix("bpf_iter_").filter(|n| spec::tracing::iterator(n).is_some()) else {
+                let Some(target) = name.strip_prefix("bpf_iter_").filter(|n| spec::tracing::iterator(n).is_some())
+                else {
                     return Err(Reject::Silent { errno: EINVAL });
                 };
-                self.target =
-                    Target { name: target.to_owned(), func: name.clone(), proto: Some(proto), member: None };
+                self.target = Target { name: target.to_owned(), func: name.clone(), proto: Some(proto) };
             }
             Some(
                 AttachType::TraceFentry
@@ -94,7 +92,7 @@ impl Verifier<'_> {
                     ProgType::Lsm => name.strip_prefix("bpf_lsm_").unwrap_or(&name),
                     _ => &name,
                 };
-                self.target = Target { name: short.to_owned(), func: name.clone(), proto: Some(proto), member: None };
+                self.target = Target { name: short.to_owned(), func: name.clone(), proto: Some(proto) };
                 self.check_function_target(&name)?;
             }
             _ => return Err(Reject::Silent { errno: EINVAL }),
@@ -198,8 +196,7 @@ impl Verifier<'_> {
             Ok(()) => {}
             Err(errno) => return Err(Reject::StructOpsUnsupported { member, name, errno: errno as i32 }),
         }
-        self.target =
-            Target { name: format!("{name}.{member}"), func: member, proto: Some(proto), member: Some((id, idx)) };
+        self.target = Target { name: format!("{name}.{member}"), func: member, proto: Some(proto) };
         Ok(())
     }
 }

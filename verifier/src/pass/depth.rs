@@ -37,8 +37,7 @@ impl Verifier<'_> {
                 continue;
             }
             let private = possible && s == 0;
-            let mut w =
-                Walk { mode, private, depth: 0, frames: Vec::new(), tail_call_seen: false, root: s };
+            let mut w = Walk { mode, private, depth: 0, frames: Vec::new(), tail_call_seen: false, root: s };
             self.descend(&mut w, s)?;
             mode = w.mode;
         }
@@ -71,7 +70,7 @@ impl Verifier<'_> {
                 }
             }
             let func_ref = insn.code == LDIMM64 && insn.src == BPF_PSEUDO_FUNC;
-            if !func_ref && !(call && insn.src == BPF_PSEUDO_CALL) {
+            if !(func_ref || (call && insn.src == BPF_PSEUDO_CALL)) {
                 continue;
             }
             let Some(callee) = self.subprog_at(i as i32 + insn.imm + 1) else { continue };

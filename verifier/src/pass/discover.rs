@@ -2,9 +2,9 @@
 //! that jumps may not cross.
 
 use crate::env::Verifier;
+use crate::reg::BtfId;
 use crate::reject::errno::*;
 use crate::reject::{R, Reject};
-use crate::reg::BtfId;
 use crate::subprog::Subprog;
 use btf::Kind;
 use isa::consts::*;
@@ -160,7 +160,8 @@ impl Verifier<'_> {
                     return Err(Reject::JumpOutOfRange { from: i, to });
                 }
             }
-            let ends = insn.code == BPF_JMP | BPF_EXIT || insn.code == BPF_JMP | BPF_JA || insn.code == BPF_JMP32 | BPF_JA;
+            let ends =
+                insn.code == BPF_JMP | BPF_EXIT || insn.code == BPF_JMP | BPF_JA || insn.code == BPF_JMP32 | BPF_JA;
             if i as i32 == end - 1 && !ends {
                 return Err(Reject::LastInsnNotExit);
             }

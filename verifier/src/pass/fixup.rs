@@ -35,11 +35,16 @@ impl Verifier<'_> {
                     return Err(Reject::KfuncNotEliminated);
                 }
                 throws |= self.kfunc_name(insn.imm, insn.off) == Some("bpf_throw");
-            } else if insn.src == 0 && insn.imm == crate::call::id::TAIL_CALL as i32 && self.aux[i].map_poison && self.aux[i].map_unpriv {
+            } else if insn.src == 0
+                && insn.imm == crate::call::id::TAIL_CALL as i32
+                && self.aux[i].map_poison
+                && self.aux[i].map_unpriv
+            {
                 return Err(Reject::TailCallPoisoned);
             }
         }
-        if throws && !self.subprogs.iter().any(|s| s.is_exception_callback)
+        if throws
+            && !self.subprogs.iter().any(|s| s.is_exception_callback)
             && let Some(d) = &mut self.final_depths
         {
             // The default exception callback is an extra, hidden subprogram.
@@ -51,8 +56,7 @@ impl Verifier<'_> {
     /// Depths and numbers of the subprograms that are left when dead code is removed.
     fn surviving_subprogs(&self) -> (Vec<i32>, Vec<usize>) {
         let kept = |s: usize| {
-            !self.privs.bpf
-                || (self.subprogs[s].start..self.subprogs[s].end).any(|i| self.aux[i as usize].seen)
+            !self.privs.bpf || (self.subprogs[s].start..self.subprogs[s].end).any(|i| self.aux[i as usize].seen)
         };
         let live: Vec<usize> = (0..self.subprogs.len()).filter(|s| kept(*s)).collect();
         (live.iter().map(|s| self.subprogs[*s].stack_depth).collect(), live)

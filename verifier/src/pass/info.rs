@@ -33,7 +33,7 @@ impl Verifier<'_> {
             return Ok(());
         }
         let size = t.rec_size;
-        if !(MIN_FUNC_REC..=MAX_REC).contains(&size) || size % 4 != 0 {
+        if !(MIN_FUNC_REC..=MAX_REC).contains(&size) || !size.is_multiple_of(4) {
             return Err(Reject::FuncInfoRecordSize { size });
         }
         let mut last = 0;
@@ -118,7 +118,7 @@ impl Verifier<'_> {
     fn check_line_info(&mut self, btf: &Btf) -> R {
         let t = &self.prog.line_info;
         let size = t.rec_size;
-        if !(MIN_LINE_REC..=MAX_REC).contains(&size) || size % 4 != 0 {
+        if !(MIN_LINE_REC..=MAX_REC).contains(&size) || !size.is_multiple_of(4) {
             return Err(Reject::Silent { errno: EINVAL });
         }
         let len = self.insns.len() as u32;

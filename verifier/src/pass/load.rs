@@ -3,7 +3,7 @@
 use crate::reject::errno::*;
 use crate::reject::{R, Reject};
 use program::Program;
-use spec::{ProgType, Profile, prog};
+use spec::{Profile, ProgType, prog};
 
 const MAX_UNPRIV_INSNS: usize = 4096;
 /// Largest BTF type id the attribute takes.

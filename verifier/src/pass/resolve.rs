@@ -154,9 +154,7 @@ impl Verifier<'_> {
         let mut record = Record::default();
         if let Some(b) = def.btf.clone().filter(|_| def.btf_value_type_id != 0) {
             btf_id = Some(self.btf_id(&b));
-            let kernel = |name: &str| {
-                self.btf(BtfId::KERNEL).and_then(|k| k.find_by_name_kind(name, BtfKind::Struct))
-            };
+            let kernel = |name: &str| self.btf(BtfId::KERNEL).and_then(|k| k.find_by_name_kind(name, BtfKind::Struct));
             record = Record::of(&b, def.btf_value_type_id, Owner::MapValue, &kernel);
         }
         Map { def, ty, btf: btf_id, record, inner: None }

@@ -65,10 +65,7 @@ impl IdMap {
 
 /// Is `new` covered by `old`?
 pub fn states_equal(v: &Verifier<'_>, old: &State, new: &State, level: Level) -> bool {
-    if old.frames.len() != new.frames.len()
-        || (old.speculative && !new.speculative)
-        || old.sleepable != new.sleepable
-    {
+    if old.frames.len() != new.frames.len() || (old.speculative && !new.speculative) || old.sleepable != new.sleepable {
         return false;
     }
     let mut ids = IdMap::new(v.last_id());
@@ -93,9 +90,10 @@ fn refs_equal(old: &State, new: &State, ids: &mut IdMap) -> bool {
     {
         return false;
     }
-    old.refs.iter().zip(&new.refs).all(|(a, b)| {
-        ids.same(a.id, b.id) && a.kind == b.kind && (!a.kind.is_lock() || a.lock == b.lock)
-    })
+    old.refs
+        .iter()
+        .zip(&new.refs)
+        .all(|(a, b)| ids.same(a.id, b.id) && a.kind == b.kind && (!a.kind.is_lock() || a.lock == b.lock))
 }
 
 fn frames_equal(v: &Verifier<'_>, a: &Frame, b: &Frame, live: u16, ids: &mut IdMap, level: Level) -> bool {

@@ -122,8 +122,7 @@ impl Verifier<'_> {
         let aux = &self.aux[idx as usize];
         let forced_here = aux.force_checkpoint;
         let force = self.test_state_freq || forced_here || self.cur.history.len() > LONG_HISTORY;
-        let mut store =
-            force || (self.jumps_since_store() >= STORE_JUMPS && self.insns_since_store() >= STORE_INSNS);
+        let mut store = force || (self.jumps_since_store() >= STORE_JUMPS && self.insns_since_store() >= STORE_INSNS);
 
         let bucket = self.explored.bucket(idx, self.cur.frame().callsite);
         self.clean_bucket(bucket);
@@ -357,7 +356,9 @@ impl Verifier<'_> {
 fn iter_depths_differ(old: &State, new: &State) -> bool {
     old.frames.iter().zip(&new.frames).any(|(a, b)| {
         a.stack.iter().zip(&b.stack).any(|(a, b)| match (a.kind(), a.reg.ext, b.reg.ext) {
-            (Byte::Iter, Ext::Iter { state: IterState::Active, depth: old, .. }, Ext::Iter { depth: new, .. }) => old != new,
+            (Byte::Iter, Ext::Iter { state: IterState::Active, depth: old, .. }, Ext::Iter { depth: new, .. }) => {
+                old != new
+            }
             _ => false,
         })
     })

@@ -150,8 +150,7 @@ struct Start {
 }
 
 fn run_from_cur(v: &mut Verifier<'_>, w: Wanted) -> R<bool> {
-    let start =
-        Start { depth: v.cur.frames.len(), idx: v.insn_idx, first: v.cur.first_insn, parent: v.cur.parent };
+    let start = Start { depth: v.cur.frames.len(), idx: v.insn_idx, first: v.cur.first_insn, parent: v.cur.parent };
     let history = std::mem::take(&mut v.cur.history);
     let result = run(v, &start, &history, w);
     v.cur.history = history;
@@ -171,7 +170,10 @@ fn run(v: &mut Verifier<'_>, start: &Start, history: &[HistEntry], mut w: Wanted
     let mut skip_first = true;
     let mut state: Option<StateId> = None;
     loop {
-        v.log.l2(format_args!("mark_precise: frame{}: last_idx {last} first_idx {first} subseq_idx {subseq} \n", w.frame));
+        v.log.l2(format_args!(
+            "mark_precise: frame{}: last_idx {last} first_idx {first} subseq_idx {subseq} \n",
+            w.frame
+        ));
         if last < 0 {
             return function_entry(v, state, &mut w, changed);
         }
@@ -530,7 +532,7 @@ fn exit(v: &Verifier<'_>, w: &mut Wanted, subseq: i32) -> R<Back> {
     if w.args() != 0 {
         return Err(Reject::bug(format!("backtracking exit unexpected regs {:x}", w.regs[frame])));
     }
-    let r0 = subseq - 1 >= 0 && is_bpf_call(&v.insns[subseq as usize - 1]) && w.has(0);
+    let r0 = subseq > 0 && is_bpf_call(&v.insns[subseq as usize - 1]) && w.has(0);
     w.drop(0);
     w.frame = (frame + 1).min(MAX_FRAMES - 1);
     if r0 {

@@ -163,7 +163,7 @@ impl Verifier<'_> {
         let Some(btf) = self.btf(BtfId::KERNEL).cloned() else {
             return Err(Reject::unsupported("kernel BTF is missing"));
         };
-        let Some(row) = spec::kfunc::allowed(&name, &self.prog_context()) else {
+        let Some(row) = self.profile.kfunc(insn.imm as u32, &self.prog_context()) else {
             return Err(Reject::KfuncNotAllowed { name });
         };
         let id = insn.imm as u32;
