@@ -30,7 +30,7 @@ impl Status {
 #[derive(Debug)]
 pub struct Failure {
     pub status: Status,
-    message: String,
+    pub message: String,
 }
 
 impl Failure {

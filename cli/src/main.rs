@@ -36,8 +36,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Verify(cmd::verify::Args),
+    Run(cmd::run::Args),
+    Diff(cmd::diff::Args),
     Disasm(cmd::disasm::Args),
     Asm(cmd::asm::Args),
+    Jit(cmd::jit::Args),
     Fuzz(cmd::fuzz::Args),
     Kernels(cmd::kernels::Args),
     Explain(cmd::explain::Args),
@@ -72,6 +75,9 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<Status, Failure> {
     match command {
         Command::Verify(a) => cmd::verify::run(&a),
+        Command::Run(a) => cmd::run::run(&a),
+        Command::Diff(a) => cmd::diff::run(&a),
+        Command::Jit(a) => cmd::jit::run(&a),
         Command::Disasm(a) => cmd::disasm::run(&a),
         Command::Asm(a) => cmd::asm::run(&a),
         Command::Fuzz(a) => cmd::fuzz::run(&a),

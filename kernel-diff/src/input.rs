@@ -10,6 +10,8 @@ pub struct Output {
     pub ctx: Option<Vec<u8>>,
     /// Records sent through ring buffers and perf event arrays, in order.
     pub events: Vec<Event>,
+    /// Lines of `bpf_printk`, where the engine catches them.
+    pub trace: Vec<String>,
     /// Mean nanoseconds a run, as the engine measures them.
     pub duration_ns: u64,
 }

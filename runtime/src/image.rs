@@ -97,10 +97,14 @@ pub struct Image {
     /// One per slot.
     pub meaning: Vec<Meaning>,
     pub maps: Vec<Arc<Map>>,
+    /// Possible CPUs, as in `Options`.
+    pub nr_cpus: u32,
+    /// How many arguments the function has that a TRACING or LSM program is attached to.
+    pub attach_args: Option<u32>,
     pub vmlinux: Option<Arc<btf::Btf>>,
     pub facts: Option<Facts>,
-    /// Name of the function that the program's BTF marks as its exception callback.
-    pub exception_callback: Option<String>,
+    /// Entry slot of the function that the program's BTF marks as its exception callback.
+    pub exception_callback: Option<u32>,
     /// The engines' compiled forms of this image, made on first use.
     interpreted: OnceLock<Box<dyn Any + Send + Sync>>,
     compiled: OnceLock<Box<dyn Any + Send + Sync>>,
@@ -127,6 +131,8 @@ impl Image {
             insns: program.insns.clone(),
             meaning,
             maps: own,
+            nr_cpus: options.nr_cpus.max(1),
+            attach_args: attach_args(program, options.vmlinux.as_deref()),
             vmlinux: options.vmlinux.clone(),
             facts: options.facts.clone(),
             exception_callback: exception_callback(program),
@@ -159,11 +165,21 @@ impl Image {
     }
 }
 
-/// The declaration tag `exception_callback:NAME` of the program's main function.
-fn exception_callback(program: &Program) -> Option<String> {
+/// Parameters of the function that the program is attached to. Tracepoints (typedefs in BTF) are not functions.
+fn attach_args(program: &Program, vmlinux: Option<&btf::Btf>) -> Option<u32> {
+    let btf = vmlinux.filter(|_| program.attach_btf_id != 0)?;
+    let proto = btf.func_proto(program.attach_btf_id)?;
+    Some(btf.params(proto).count() as u32)
+}
+
+/// The function that the declaration tag `exception_callback:NAME` of the main function names.
+fn exception_callback(program: &Program) -> Option<u32> {
     let btf = program.btf.as_ref()?;
-    let main = program.func_info.rows().find(|row| row.first() == Some(&0))?;
-    btf.decl_tags_of(*main.get(1)?, -1).find_map(|tag| tag.strip_prefix("exception_callback:").map(String::from))
+    let functions: Vec<(u32, u32)> = program.func_info.rows().filter_map(|r| Some((*r.first()?, *r.get(1)?))).collect();
+    let (_, main) = functions.iter().find(|(slot, _)| *slot == 0)?;
+    let name = btf.decl_tags_of(*main, -1).find_map(|tag| tag.strip_prefix("exception_callback:"))?;
+    let (slot, _) = functions.iter().find(|(_, id)| btf.name(*id) == name)?;
+    ((*slot as usize) < program.insns.len()).then_some(*slot)
 }
 
 const LDDW: u8 = 0x18;

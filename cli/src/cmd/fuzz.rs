@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fuzz::campaign::{Group, Plan, Summary};
-use fuzz::engines::verifier::Verifier;
+use fuzz::engines::userspace::{Backend, Userspace};
+use fuzz::engines::verifier::{Checked, Verifier};
 use fuzz::generate;
 use indicatif::ProgressBar;
+use kernel_diff::Engine;
 
 use crate::args::Kernel;
 use crate::exit::{Failure, Status};
@@ -81,6 +83,8 @@ enum Oracle {
     /// Our verifier says what the running kernel says: verdict, message, counters, log
     #[default]
     Verdict,
+    /// Interpreter and JIT do what the running kernel does (without one: what the interpreter does)
+    Result,
 }
 
 fn known_type(name: &str) -> Result<spec::ProgType, String> {
@@ -102,9 +106,9 @@ impl Args {
             generator: generate::Options {
                 prog_types: self.types.iter().map(|t| t.raw()).collect(),
                 target_len: self.length as usize,
-                ..generate::Options::default()
+                deterministic: self.oracle == Oracle::Result,
             },
-            mutate: self.mutate,
+            mutate: if self.oracle == Oracle::Result { 0 } else { self.mutate },
             logs: !self.no_logs,
             shrink: self.shrink,
         }
@@ -130,6 +134,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
             let mut ours = Verifier { profile: args.kernel.profile()? };
             fuzz::campaign::verdicts(kernel.as_mut(), &mut ours, &plan, ticker(&bar, args))
         }
+        Oracle::Result => results(args, &plan, &bar)?,
     };
     let _ = std::panic::take_hook();
     bar.finish_and_clear();
@@ -138,6 +143,24 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     }
     write!(anstream::stdout(), "{}", report(&summary, args.show))?;
     Ok(if summary.findings == 0 { Status::Ok } else { Status::Negative })
+}
+
+fn results(args: &Args, plan: &Plan, bar: &ProgressBar) -> Result<Summary, Failure> {
+    let profile = args.kernel.profile()?;
+    let engine = |backend| Userspace::new(backend, None);
+    let mut others: Vec<Box<dyn Engine>> = vec![
+        Box::new(engine(Backend::Interpreter)),
+        Box::new(engine(Backend::Jit)),
+        Box::new(engine(Backend::Jit).with_facts(profile.clone())),
+    ];
+    let mut reference = match kernel_diff::live::host() {
+        Ok(kernel) => kernel,
+        Err(why) => {
+            anstream::eprintln!("{}: the reference is the interpreter, not a kernel: {why}", styled(WARN, "note"));
+            Box::new(Checked { profile, inner: engine(Backend::Interpreter) }) as Box<dyn Engine>
+        }
+    };
+    Ok(fuzz::campaign::results(reference.as_mut(), &mut others, plan, ticker(bar, args)))
 }
 
 fn ticker<'a>(bar: &'a ProgressBar, args: &Args) -> impl FnMut(&Summary) + use<'a> {

@@ -2,9 +2,12 @@
 
 pub mod asm;
 pub mod completions;
+pub mod diff;
 pub mod disasm;
 pub mod explain;
 pub mod fuzz;
+pub mod jit;
 pub mod kernels;
 pub mod man;
+pub mod run;
 pub mod verify;

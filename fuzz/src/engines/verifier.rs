@@ -23,6 +23,29 @@ impl Engine for Verifier {
     }
 }
 
+/// An engine behind our verifier, as programs are behind the kernel's: what is refused does not run.
+pub struct Checked<E> {
+    pub profile: Profile,
+    pub inner: E,
+}
+
+impl<E: Engine> Engine for Checked<E> {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn load(&mut self, program: &Program, options: &LoadOptions) -> Result<Load, Error> {
+        let outcome = verify(program, &self.profile, &Options { log_level: options.log_level });
+        let judgement = judgement(&outcome)?;
+        let program = if judgement.accepted { self.inner.load(program, options)?.program } else { None };
+        Ok(Load { judgement, program })
+    }
+
+    fn forget_maps(&mut self) {
+        self.inner.forget_maps();
+    }
+}
+
 /// The outcome in the words of a kernel; what the verifier does not model is no judgement.
 pub fn judgement(outcome: &Outcome) -> Result<Judgement, Error> {
     if outcome.verdict == Verdict::Unsupported {

@@ -66,7 +66,8 @@ impl Builder<'_> {
         match (self.rng.below(10), counter) {
             (0..=5, Some(reg)) => self.register_loop(reg),
             (6..=8, _) => self.stack_loop(),
-            (_, Some(_)) => self.may_goto_loop(),
+            // Kernels end these by the clock.
+            (_, Some(_)) if !self.options.deterministic => self.may_goto_loop(),
             _ => self.arithmetic(),
         }
         self.loops -= 1;

@@ -39,6 +39,14 @@ impl Builder<'_> {
         -8 * (slot as i16 + 1)
     }
 
+    /// Zeroes every slot that statements use.
+    pub(crate) fn clear_stack(&mut self) {
+        for slot in 0..SLOTS {
+            self.emit(emit::store_imm(Size::Dw, FP, Self::slot_off(slot), 0));
+            self.state.slots[slot] = Kind::Scalar;
+        }
+    }
+
     pub(crate) fn stack(&mut self) {
         match self.rng.below(10) {
             0..=3 => self.spill(),

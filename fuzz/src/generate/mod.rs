@@ -257,6 +257,10 @@ pub(crate) fn function(
             b.fresh_scalar(reg);
         }
     }
+    if options.deterministic {
+        // What a kernel's stack holds from before is nobody's business.
+        b.clear_stack();
+    }
     while b.code.len() < target && b.roomy() {
         b.statement();
     }
@@ -314,17 +318,17 @@ impl Builder<'_> {
         let packet = self.ty.packet.is_some() && self.depth == 0;
         let deep = self.nesting > 2;
         let weights = [
-            28,                                                         // scalar arithmetic
-            if deep { 2 } else { 12 },                                  // branch
-            10,                                                         // stack
-            if packet { 9 } else { 0 },                                 // packet
-            9,                                                          // map value
-            4,                                                          // context
-            8,                                                          // helper
-            if self.depth < 3 { 5 } else { 0 },                         // function of the program
-            if deep { 0 } else { 4 },                                   // loop
-            2,                                                          // atomic
-            if self.loops == 0 && self.rng.chance(4) { 20 } else { 0 }, // stray, never where it could unbound a loop
+            28,                                                                                        // scalar arithmetic
+            if deep { 2 } else { 12 },                                                                 // branch
+            10,                                                                                        // stack
+            if packet { 9 } else { 0 },                                                                // packet
+            9,                                                                                         // map value
+            4,                                                                                         // context
+            8,                                                                                         // helper
+            if self.depth < 3 { 5 } else { 0 }, // function of the program
+            if deep { 0 } else { 4 },           // loop
+            2,                                  // atomic
+            if self.loops == 0 && !self.options.deterministic && self.rng.chance(4) { 20 } else { 0 }, // stray, never where it could unbound a loop
         ];
         match self.rng.weighted(&weights) {
             0 => self.arithmetic(),

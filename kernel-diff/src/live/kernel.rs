@@ -179,6 +179,7 @@ impl Loaded for LoadedProgram {
             data: raw.data.is_some().then_some(data_out),
             ctx: (!ctx.is_empty()).then_some(ctx),
             events: events::drain(&self.maps)?,
+            trace: Vec::new(),
             duration_ns: u64::from(result.duration_ns),
         })
     }

@@ -249,6 +249,33 @@ pub fn prog_load(args: &LoadArgs<'_>, log: &mut [u8]) -> Result<OwnedFd, Errno> 
     call_fd(PROG_LOAD, &mut attr)
 }
 
+/// Keeps this thread on one CPU while it lives: per-CPU maps of several runs must not spread over CPUs.
+struct Pinned(libc::cpu_set_t);
+
+impl Pinned {
+    /// `None` where the kernel will not pin: then runs go where they go.
+    fn to_first_cpu() -> Option<Self> {
+        let size = size_of::<libc::cpu_set_t>();
+        // SAFETY: all-zero bytes are a valid, empty `cpu_set_t`.
+        let (mut before, mut one): (libc::cpu_set_t, libc::cpu_set_t) =
+            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+        // SAFETY: `before` is live and writable for `size` bytes, `one` is a live set; CPU_SET stays within it for CPU 0.
+        let pinned = unsafe {
+            let known = libc::sched_getaffinity(0, size, &mut before) == 0;
+            libc::CPU_SET(0, &mut one);
+            known && libc::sched_setaffinity(0, size, &one) == 0
+        };
+        pinned.then_some(Self(before))
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // SAFETY: the set is the live one that `sched_getaffinity` filled. Failing leaves the thread pinned, which harms no result.
+        let _ = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &self.0) };
+    }
+}
+
 /// Runs a program; `data_out` and `ctx_out` are passed with their lengths.
 pub fn test_run(
     program: &OwnedFd,
@@ -272,7 +299,10 @@ pub fn test_run(
         repeat,
         ..Default::default()
     };
-    call(PROG_TEST_RUN, &mut attr)?;
+    let pinned = Pinned::to_first_cpu();
+    let answer = call(PROG_TEST_RUN, &mut attr);
+    drop(pinned);
+    answer?;
     Ok(TestRunResult {
         retval: attr.retval,
         duration_ns: attr.duration,

@@ -1,0 +1,361 @@
+//! `diff`: user space against the real kernel, program by program: verdicts, counters, and for the corpus also what programs do.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use corpus::{Corpus, Entry};
+use fuzz::engines::userspace::{Backend, Userspace};
+use fuzz::engines::verifier::Verifier;
+use kernel_diff::ledger::{Ledger, Standing};
+use kernel_diff::outcome::{Difference, judgements};
+use kernel_diff::scenario::{Played, compare, play};
+use kernel_diff::{Engine, Error, Judgement, LoadOptions, Outcome, recorded};
+use program::Program;
+use serde::Serialize;
+use spec::Profile;
+
+use crate::args::{Format, Kernel, Select};
+use crate::exit::{Failure, Status};
+use crate::input::{Reader, visit_all};
+use crate::output::{self, BAD, DIM, GOOD, WARN, styled};
+
+/// Compare what we say and do with the real kernel
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+`corpus` as PATH means the programs that come with bpfverdict, with their inputs; where no kernel can be
+asked, the answers recorded with them take its place.
+
+Exit status: 0 = all agree (or differ as the ledger says), 1 = something differs, 2 = bad usage or
+unreadable input, 3 = no kernel to ask.
+
+Examples:
+  bpfverdict diff corpus
+  bpfverdict diff build/*.bpf.o --format json")]
+pub struct Args {
+    /// `corpus`, ELF objects, folders, load records
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    select: Select,
+
+    #[command(flatten)]
+    kernel: Kernel,
+
+    /// Where the kernel is
+    #[arg(long, value_enum, default_value_t)]
+    engine: Where,
+
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Where {
+    /// This machine's, else the recorded answers
+    #[default]
+    Host,
+    /// The answers recorded with the corpus
+    Recorded,
+}
+
+/// One program.
+#[derive(Debug, Serialize)]
+struct Line {
+    schema: u32,
+    case: String,
+    ours: String,
+    kernel: String,
+    insns: Option<u64>,
+    kernel_insns: Option<u64>,
+    /// Return values in the kernel, run by run.
+    results: String,
+    interp: String,
+    jit: String,
+    outcome: String,
+    /// `agree`, `known`, `differ`, `stale` (the ledger's entry agrees by now) or `not comparable`.
+    standing: &'static str,
+}
+
+struct Diff {
+    kernel: Option<Box<dyn Engine>>,
+    ours: Verifier,
+    interp: Userspace,
+    jit: Userspace,
+    ledger: Ledger,
+    lines: Vec<Line>,
+    from_recordings: usize,
+}
+
+pub fn run(args: &Args) -> Result<Status, Failure> {
+    let profile = args.kernel.profile()?;
+    let kernel = match args.engine {
+        Where::Host => kernel_diff::live::host(),
+        Where::Recorded => Err(Error::Environment("asked for recorded answers".to_owned())),
+    };
+    let only_corpus = args.paths.iter().all(|p| p == Path::new("corpus"));
+    if let Err(why) = &kernel {
+        if !only_corpus {
+            return Err(Failure::environment(why));
+        }
+        anstream::eprintln!("{}: no kernel was asked: {why}. These are RECORDED answers.", styled(WARN, "note"));
+    }
+    let btf = Some(profile.btf().clone());
+    let mut diff = Diff {
+        kernel: kernel.ok(),
+        ours: Verifier { profile: profile.clone() },
+        interp: Userspace::new(Backend::Interpreter, btf.clone()),
+        jit: Userspace::new(Backend::Jit, btf).with_facts(profile.clone()),
+        ledger: Ledger::shipped().map_err(|e| Failure::input(format!("known.toml: {e}")))?,
+        lines: Vec::new(),
+        from_recordings: 0,
+    };
+    let mut status = Status::Ok;
+    for path in &args.paths {
+        if path == Path::new("corpus") {
+            diff.corpus(args, &profile)?;
+        } else {
+            let target = || profile.btf().clone();
+            let reader = Reader { select: &args.select, target: &target };
+            let read = visit_all(std::slice::from_ref(path), &reader, &mut |case| {
+                match &case.program {
+                    Ok(p) => diff.program(&format!("{} {}", case.file, p.name), p, None),
+                    Err(bad) => Failure::input(format!("{}: {}: {}", case.file, bad.name, bad.why)).print(),
+                }
+                Ok(())
+            })?;
+            status = status.worst(read);
+        }
+    }
+    if diff.from_recordings > 0 && diff.kernel.is_some() {
+        let n = diff.from_recordings;
+        anstream::eprintln!(
+            "{}: {n} programs cannot be asked here; their answers are RECORDED ones.",
+            styled(WARN, "note")
+        );
+    }
+    print(&diff.lines, args.format)?;
+    let bad = diff.lines.iter().any(|l| matches!(l.standing, "differ" | "stale"));
+    Ok(status.worst(if bad { Status::Negative } else { Status::Ok }))
+}
+
+impl Diff {
+    fn corpus(&mut self, args: &Args, profile: &Profile) -> Result<(), Failure> {
+        let corpus = Corpus::embedded().map_err(Failure::input)?;
+        let bar = output::progress(corpus.entries.len() as u64, "objects");
+        for entry in &corpus.entries {
+            bar.inc(1);
+            let options = loader::Options { object_name: entry.object.name.clone(), ..loader::Options::default() };
+            let object =
+                loader::open(&entry.elf, &options).map_err(|e| Failure::input(format!("{}: {e}", entry.id())))?;
+            let mut linker = object.linker(Some(profile.btf()));
+            let programs: Result<Vec<Program>, _> = (0..object.programs.len()).map(|i| linker.program(i)).collect();
+            let programs = programs.map_err(|e| Failure::input(format!("{}: {e}", entry.id())))?;
+            for program in &programs {
+                if args.select.only.as_ref().is_none_or(|o| *o == program.name) {
+                    self.program(&format!("{} {}", entry.id(), program.name), program, Some((entry, &programs)));
+                }
+            }
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    /// The kernel's word on a program: asked, or recorded where it cannot be.
+    fn kernel_says(&mut self, program: &Program, entry: Option<&Entry>) -> Result<Judgement, Error> {
+        let asked = self.kernel.as_mut().map(|k| {
+            k.forget_maps();
+            k.load(program, &LoadOptions::with_level(4)).map(|l| l.judgement)
+        });
+        // EPERM without a word: this kernel does not load programs of this type at all.
+        let mute = |j: &Judgement| !j.accepted && j.errno == -1 && j.log.is_empty();
+        match (asked, entry.and_then(|e| e.recorded.as_ref())) {
+            (Some(Ok(j)), _) if !mute(&j) => Ok(j),
+            (_, Some(r)) => {
+                self.from_recordings += 1;
+                recorded::judgement(r, &program.name)
+            }
+            (Some(Ok(_)), None) => Err(Error::unsupported("this kernel refuses the program type (EPERM)")),
+            (Some(Err(e)), None) => Err(e),
+            (None, None) => Err(Error::unsupported("no kernel and no recording")),
+        }
+    }
+
+    fn program(&mut self, case: &str, program: &Program, corpus: Option<(&Entry, &[Program])>) {
+        let kernel = self.kernel_says(program, corpus.map(|c| c.0));
+        let ours = fuzz::oracle::guarded(|| self.ours.load(program, &LoadOptions::with_level(4)))
+            .unwrap_or_else(|panic| Err(Error::Fault(format!("internal error: {panic}"))));
+        let ours = ours.map(|l| l.judgement);
+        let mut outcome = match (&kernel, &ours) {
+            (Ok(k), Ok(o)) => judgements(k, o, false),
+            (Err(e), _) => Outcome::NotComparable(format!("kernel: {e}")),
+            (_, Err(e)) => Outcome::NotComparable(format!("verifier: {e}")),
+        };
+        let mut line = Line {
+            schema: 1,
+            case: case.to_owned(),
+            ours: word(&ours),
+            kernel: word(&kernel),
+            insns: ours.as_ref().ok().and_then(|j| j.stats.insns_processed),
+            kernel_insns: kernel.as_ref().ok().and_then(|j| j.stats.insns_processed),
+            results: String::new(),
+            interp: String::new(),
+            jit: String::new(),
+            outcome: String::new(),
+            standing: "",
+        };
+        if let Some((entry, programs)) = corpus {
+            outcome = outcome.and(self.runs(entry, programs, program, &mut line));
+        }
+        line.outcome = outcome.to_string();
+        line.standing = match self.ledger.standing(case, &outcome) {
+            Standing::Good => "agree",
+            Standing::Known => "known",
+            Standing::New => "differ",
+            Standing::Stale => "stale",
+            Standing::Unknown => "not comparable",
+        };
+        self.lines.push(line);
+    }
+
+    /// The runs of an object that begin with this program, on every engine.
+    fn runs(&mut self, entry: &Entry, programs: &[Program], program: &Program, line: &mut Line) -> Outcome {
+        let mut all = Outcome::Agree;
+        for run in entry.object.runs.iter().filter(|r| r.steps.first().is_some_and(|s| s.program == program.name)) {
+            let reference = self.kernel_plays(entry, programs, run);
+            let expected: Vec<u32> = run.steps.iter().map(|s| s.returns as u32).collect();
+            let shown = match &reference {
+                Ok(p) => returns(p),
+                // What the author expects stands in for a kernel that cannot run it.
+                Err(_) => {
+                    format!("({})", expected.iter().map(|r| (*r as i32).to_string()).collect::<Vec<_>>().join(" "))
+                }
+            };
+            join(&mut line.results, &shown);
+            let engines: [(&mut Userspace, &mut String); 2] =
+                [(&mut self.interp, &mut line.interp), (&mut self.jit, &mut line.jit)];
+            for (engine, cell) in engines {
+                let name = if engine.name() == "jit" { "jit" } else { "interp" };
+                let got = fuzz::oracle::guarded(|| play(engine, programs, run))
+                    .unwrap_or_else(|panic| Err(Error::Fault(format!("internal error: {panic}"))));
+                let outcome = match (&reference, &got) {
+                    (_, Err(Error::Fault(m))) => {
+                        Outcome::Differ(vec![Difference::Fault { engine: name, message: m.clone() }])
+                    }
+                    (_, Err(e)) => Outcome::NotComparable(format!("{name}, run `{}`: {e}", run.name)),
+                    (Ok(r), Ok(g)) => compare(r, g, &entry.object.unstable),
+                    (Err(_), Ok(g)) => against_author(&expected, g),
+                };
+                join(
+                    cell,
+                    match &outcome {
+                        Outcome::Agree => "=",
+                        Outcome::Differ(_) => "≠",
+                        Outcome::NotComparable(_) => "?",
+                    },
+                );
+                all = all.and(outcome);
+            }
+        }
+        all
+    }
+
+    fn kernel_plays(&mut self, entry: &Entry, programs: &[Program], run: &corpus::Run) -> Result<Played, Error> {
+        if let Some(why) = &run.user_space_only {
+            return Err(Error::unsupported(why.clone()));
+        }
+        let asked = self.kernel.as_mut().map(|k| play(k.as_mut(), programs, run));
+        match (asked, entry.recorded.as_ref()) {
+            (Some(Ok(p)), _) => Ok(p),
+            (_, Some(r)) => recorded::played(r, &run.name),
+            (Some(Err(e)), None) => Err(e),
+            (None, None) => Err(Error::unsupported("no kernel and no recording")),
+        }
+    }
+}
+
+fn against_author(expected: &[u32], got: &Played) -> Outcome {
+    let differ = expected.iter().zip(&got.steps).find(|(e, g)| **e != g.retval);
+    differ.map_or(Outcome::Agree, |(e, g)| Outcome::Differ(vec![Difference::Retval { a: *e, b: g.retval }]))
+}
+
+fn join(cell: &mut String, more: &str) {
+    if !cell.is_empty() {
+        cell.push_str(", ");
+    }
+    cell.push_str(more);
+}
+
+fn returns(p: &Played) -> String {
+    p.steps.iter().map(|s| (s.retval as i32).to_string()).collect::<Vec<_>>().join(" ")
+}
+
+fn word(j: &Result<Judgement, Error>) -> String {
+    match j {
+        Ok(j) if j.accepted => "accept".into(),
+        Ok(j) => format!("reject {}", j.errno),
+        Err(_) => "?".into(),
+    }
+}
+
+fn print(lines: &[Line], format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Human => write!(anstream::stdout(), "{}", human(lines))?,
+        Format::Json => {
+            let mut out = std::io::BufWriter::new(std::io::stdout());
+            for l in lines {
+                serde_json::to_writer(&mut out, l).map_err(std::io::Error::from)?;
+                writeln!(out)?;
+            }
+            out.flush()?;
+        }
+        Format::Csv => {
+            let mut out = csv::Writer::from_writer(std::io::stdout());
+            for l in lines {
+                out.serialize(l)?;
+            }
+            out.flush()?;
+        }
+    }
+    Ok(())
+}
+
+fn human(lines: &[Line]) -> String {
+    let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
+    let mut table = output::table(&["program", "ours", "kernel", "insns", "kernel", "interp", "jit", ""]);
+    for l in lines {
+        let insns = match (l.insns, l.kernel_insns) {
+            (Some(a), Some(b)) if a == b => a.to_string(),
+            (a, b) => format!("{}/{}", number(a), number(b)),
+        };
+        table.add_row(vec![&l.case, &l.ours, &l.kernel, &insns, &l.results, &l.interp, &l.jit, l.standing]);
+    }
+    let mut out = String::new();
+    for (i, line) in output::lines(&table).lines().enumerate() {
+        let standing = i.checked_sub(1).and_then(|i| lines.get(i)).map(|l| l.standing);
+        out.push_str(&match standing {
+            None => styled(DIM, line),
+            Some("differ" | "stale") => styled(BAD, line),
+            Some("not comparable" | "known") => styled(WARN, line),
+            Some(_) => line.to_owned(),
+        });
+        out.push('\n');
+    }
+    for l in lines.iter().filter(|l| l.standing != "agree") {
+        out.push_str(&format!("\n{}: {}: {}\n", l.case, l.standing, l.outcome));
+    }
+    let count = |s: &str| lines.iter().filter(|l| l.standing == s).count();
+    let runs: usize = lines.iter().map(|l| l.interp.matches(['=', '≠', '?']).count()).sum();
+    let same = |f: fn(&Line) -> &String| lines.iter().map(|l| f(l).matches('=').count()).sum::<usize>();
+    out.push_str(&format!(
+        "\n{} programs: {}, {} known, {}, {} not comparable; {runs} runs: {} equal in the interpreter, {} in the JIT\n",
+        lines.len(),
+        styled(GOOD, &format!("{} agree", count("agree"))),
+        count("known"),
+        styled(BAD, &format!("{} differ", count("differ") + count("stale"))),
+        count("not comparable"),
+        same(|l| &l.interp),
+        same(|l| &l.jit),
+    ));
+    out
+}
