@@ -24,8 +24,5 @@ pub fn run(image: &Arc<Image>, run: &mut Run<'_>) -> Result<u64, Fault> {
     run.image = image.clone();
     let context = run.ctx.addr();
     let r0 = exec::call(run, 0, [context, 0, 0, 0, 0])?;
-    // An exception has unwound everything: its cookie is the program's result.
-    let r0 = run.thrown.take().unwrap_or(r0);
-    run.finish()?;
-    Ok(r0)
+    run.settle(r0)
 }

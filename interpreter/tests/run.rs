@@ -152,3 +152,89 @@ fn unknown_helpers_fault_by_name() {
     assert_eq!(f.to_string(), "at insn 0: unsupported: helper bpf_fib_lookup#69");
     assert!(fault(XDP, "call bpf_nothing#300\nexit").to_string().contains("which no kernel has"));
 }
+
+fn on_maps(maps: &[Arc<MapDef>], text: &str) -> (Result<u64, Fault>, Session) {
+    let p = program(XDP, maps, text);
+    let session = Session::new(&[p], &Options::default()).expect("image");
+    let mut world = World::default();
+    let image = session.images[0].clone();
+    let mut run = Session::start(&image, &udp(), &mut world).expect("context");
+    let result = interpreter::run(&image, &mut run);
+    drop(run);
+    (result, session)
+}
+
+#[test]
+fn ring_buffer_records_must_be_given_back() {
+    let ring = [map("ring", 27, 0, 0, 4096)];
+    let reserve =
+        "r1 = map[0]\nr2 = 16\nr3 = 0\ncall bpf_ringbuf_reserve#131\nif r0 != 0 goto pc+1\nexit\n*(u64 *)(r0 +8) = 7\n";
+    let submit = format!("{reserve}r6 = r0\nr1 = r0\nr2 = 0\ncall bpf_ringbuf_submit#132\n");
+    let (result, session) = on_maps(&ring, &format!("{submit}r0 = 0\nexit"));
+    assert_eq!(result, Ok(0));
+    assert_eq!(session.contents()["ring"][0].1.to_hex(), "00000000000000000700000000000000");
+    let (result, _) = on_maps(&ring, &format!("{reserve}r0 = 0\nexit"));
+    assert!(matches!(*result.expect_err("leak").kind, FaultKind::Resource(_)));
+    let (result, _) = on_maps(&ring, &format!("{submit}r0 = *(u64 *)(r6 +0)\nexit"));
+    assert!(matches!(*result.expect_err("use after submit").kind, FaultKind::Memory { .. }));
+    let (result, _) = on_maps(&ring, &format!("{reserve}*(u64 *)(r0 +16) = 7\nr0 = 0\nexit"));
+    assert!(matches!(*result.expect_err("overrun").kind, FaultKind::Memory { .. }));
+}
+
+#[test]
+fn for_each_visits_every_element() {
+    // The callback adds key * 10 + value to the context on the stack, and stops at key 2.
+    let text = "*(u64 *)(r10 -8) = 0\nr1 = map[0]\nr2 = func pc+8\nr3 = r10\nr3 += -8\nr4 = 0\ncall bpf_for_each_map_elem#164\nr1 = *(u64 *)(r10 -8)\nr0 *= 1000\nr0 += r1\nexit\n                r2 = *(u32 *)(r2 +0)\nr3 = *(u64 *)(r3 +0)\nr5 = r2\nr5 *= 10\nr5 += r3\nr1 = *(u64 *)(r4 +0)\nr1 += r5\n*(u64 *)(r4 +0) = r1\nr0 = 0\nif r2 != 2 goto pc+1\nr0 = 1\nexit";
+    let text = text.replace("func pc+8", "func pc+9");
+    let (result, _) = on_maps(&[map("a", 2, 4, 8, 5)], &text);
+    assert_eq!(result, Ok(3030));
+}
+
+#[test]
+fn locks_are_taken_once_and_given_back() {
+    let values = [map("a", 2, 4, 8, 1)];
+    let lock = "r6 = map_value[0, 0]\nr1 = r6\ncall bpf_spin_lock#93\n";
+    let unlock = "r1 = r6\ncall bpf_spin_unlock#94\n";
+    assert_eq!(on_maps(&values, &format!("{lock}{unlock}r0 = 0\nexit")).0, Ok(0));
+    for text in [
+        format!("{lock}r0 = 0\nexit"),
+        format!("{lock}{lock}{unlock}r0 = 0\nexit"),
+        format!("{lock}{unlock}{unlock}exit"),
+    ] {
+        assert!(matches!(*on_maps(&values, &text).0.expect_err("misuse").kind, FaultKind::Resource(_)), "{text}");
+    }
+}
+
+#[test]
+fn numbers_are_not_maps() {
+    let f = fault(XDP, "r1 = 5\nr2 = r10\nr2 += -8\ncall bpf_map_lookup_elem#1\nexit");
+    assert_eq!(f.to_string(), "at insn 3: bpf_map_lookup_elem: argument 1: 0x5 is not a map");
+}
+
+#[test]
+fn unmodelled_maps_fault_by_name() {
+    let text = "*(u32 *)(r10 -4) = 0\nr2 = r10\nr2 += -4\nr1 = map[0]\ncall bpf_map_lookup_elem#1\nr0 = 0\nexit";
+    let f = on_maps(&[map("socks", 15, 4, 4, 1)], text).0.expect_err("unsupported");
+    assert!(f.to_string().contains("unsupported: bpf_map_lookup_elem on map type SOCKMAP (map socks)"), "{f}");
+}
+
+#[test]
+fn arenas_are_reached_by_offset() {
+    let arena = Arc::new(MapDef {
+        name: "arena".into(),
+        map_type: 33,
+        max_entries: 4,
+        map_flags: 1 << 10,
+        map_extra: 0x1_0000_0000,
+        ..MapDef::default()
+    });
+    // Page 1 exists, page 2 does not: stores there are lost, loads read 0.
+    let text = "r1 = map_value[0, 4096]\nr1 = addr_space_cast(r1, 0, 1)\nr2 = 77\n*(u64 *)(r1 +8) = r2\nr0 = *(u64 *)(r1 +8)\n*(u64 *)(r1 +4096) = r2\nr3 = *(u64 *)(r1 +4096)\nr0 *= 10\nr0 += r3\nexit";
+    let p = program(XDP, &[arena], text);
+    let session = Session::new(&[p], &Options::default()).expect("image");
+    let runtime::map::Store::Arena(pages) = &session.maps.by_name("arena").expect("map").store else { panic!() };
+    pages.poke(4096, &[0; 8]).expect("page");
+    let mut world = World::default();
+    let mut run = Session::start(&session.images[0], &udp(), &mut world).expect("context");
+    assert_eq!(interpreter::run(&session.images[0], &mut run), Ok(770));
+}

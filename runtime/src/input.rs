@@ -170,3 +170,38 @@ pub struct Input {
     pub maps: Vec<MapPreset>,
     pub world: Values,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_in_all_their_spellings() {
+        for (text, expected) in [
+            (r#""de ad:be_ef""#, &[0xde, 0xad, 0xbe, 0xef][..]),
+            (r#""0x01""#, &[1]),
+            ("[1, 2]", &[1, 2]),
+            (r#"{"text": "ab"}"#, b"ab"),
+            (r#"{"u32": 5}"#, &[5, 0, 0, 0]),
+            (r#"{"u16": 258, "zero": 2}"#, &[2, 1, 0, 0]),
+        ] {
+            assert_eq!(serde_json::from_str::<Blob>(text).expect(text).0, expected, "{text}");
+        }
+        for text in [r#""abc""#, r#""xy""#, r#"{"u8": 1}"#, "[300]", "7"] {
+            assert!(serde_json::from_str::<Blob>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_input_survives_writing_and_reading() {
+        let text = r#"{"packet": "0102", "ctx": {"mark": 7, "cb": [1, 2]}, "args": [5, "x", {"struct": "file", "fields": {"f_flags": 1}}],
+            "maps": [{"map": "m", "entries": [{"key": {"u32": 1}, "value": "ff"}]}], "world": {"cpu": 1, "task": {"comm": "sh"}}}"#;
+        let input: Input = serde_json::from_str(text).expect("an input");
+        assert_eq!(input.world.task.comm, "sh");
+        assert_eq!(input.args[0], Argument::Number(5));
+        assert!(matches!(&input.args[2], Argument::Object { struct_name, .. } if struct_name == "file"));
+        let again: Input = serde_json::from_str(&serde_json::to_string(&input).expect("writes")).expect("reads");
+        assert_eq!(again, input);
+        assert!(serde_json::from_str::<Input>(r#"{"pakcet": ""}"#).is_err());
+    }
+}

@@ -1,5 +1,7 @@
 //! Kernel functions that are modelled, by name. Not here: which programs may call them (verifier).
 
+mod strings;
+
 use std::sync::Arc;
 
 use spec::Errno;
@@ -26,8 +28,8 @@ pub fn resolve(insn: isa::Insn, vmlinux: Option<&btf::Btf>) -> Meaning {
     }
 }
 
-/// Every kfunc that is modelled.
-pub const MODELLED: &[(&str, HelperFn)] = &[
+/// Every kfunc that is modelled here; strings have their own file.
+const MODELLED: &[(&str, HelperFn)] = &[
     ("bpf_arena_alloc_pages", arena_alloc),
     ("bpf_arena_free_pages", arena_free),
     ("bpf_dynptr_adjust", dynptr_adjust),
@@ -39,6 +41,8 @@ pub const MODELLED: &[(&str, HelperFn)] = &[
     ("bpf_dynptr_size", dynptr_size),
     ("bpf_dynptr_slice", dynptr_slice),
     ("bpf_dynptr_slice_rdwr", dynptr_slice_rdwr),
+    ("bpf_cgroup_acquire", first_argument),
+    ("bpf_cgroup_release", nothing),
     ("bpf_iter_num_destroy", iter_num_destroy),
     ("bpf_iter_num_new", iter_num_new),
     ("bpf_iter_num_next", iter_num_next),
@@ -49,15 +53,22 @@ pub const MODELLED: &[(&str, HelperFn)] = &[
     ("bpf_rcu_read_lock", nothing),
     ("bpf_rcu_read_unlock", nothing),
     ("bpf_rdonly_cast", first_argument),
+    ("bpf_task_acquire", first_argument),
+    ("bpf_task_release", nothing),
     ("bpf_throw", throw),
 ];
 
 /// The function behind a kfunc's name.
 pub fn by_name(name: &str) -> Option<HelperFn> {
-    MODELLED.iter().find(|(n, _)| *n == name).map(|(_, f)| *f)
+    modelled().find(|(n, _)| *n == name).map(|(_, f)| f)
 }
 
-/// Critical sections: there is one thread and nothing interrupts it.
+/// Every kfunc that is modelled.
+pub fn modelled() -> impl Iterator<Item = (&'static str, HelperFn)> {
+    MODELLED.iter().chain(strings::FAMILY).copied()
+}
+
+/// Critical sections and references: there is one thread, nothing interrupts it, and objects live as long as the run.
 fn nothing(_: &mut Run<'_>, _: [u64; 5]) -> Result<u64, Fault> {
     Ok(0)
 }
@@ -66,11 +77,8 @@ fn first_argument(_: &mut Run<'_>, [value, ..]: [u64; 5]) -> Result<u64, Fault> 
     Ok(value)
 }
 
-/// The engine sees `thrown` and unwinds.
+/// The engine sees `thrown` and unwinds; `Run::settle` has the rest.
 fn throw(run: &mut Run<'_>, [cookie, ..]: [u64; 5]) -> Result<u64, Fault> {
-    if run.image.exception_callback.is_some() {
-        return Err(Fault::unsupported("bpf_throw in a program with an exception callback"));
-    }
     run.thrown = Some(cookie);
     Ok(0)
 }

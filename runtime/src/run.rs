@@ -104,6 +104,8 @@ impl<'w> Run<'w> {
             stack,
             depth: 0,
         };
+        // Per-CPU maps have as many values as the image was made for: the world has no more CPUs than that.
+        run.world.values.nr_cpus = run.world.values.nr_cpus.min(image.nr_cpus);
         run.attach();
         Ok(run)
     }
@@ -381,6 +383,20 @@ impl<'w> Run<'w> {
     pub fn call_back(&mut self, entry: u32, args: [u64; 5]) -> Result<u64, Fault> {
         let engine = self.engine;
         engine.call_subprog(self, entry, args)
+    }
+
+    /// The end of a run, for every engine: an exception that has unwound all frames goes to the exception callback, or its cookie is the result;
+    /// everything taken must have been given back (an exception releases it).
+    pub fn settle(&mut self, r0: u64) -> Result<u64, Fault> {
+        let Some(cookie) = self.thrown.take() else {
+            self.finish()?;
+            return Ok(r0);
+        };
+        self.resources.clear();
+        match self.image.exception_callback {
+            Some(entry) => self.call_back(entry, [cookie, 0, 0, 0, 0]),
+            None => Ok(cookie),
+        }
     }
 
     /// After the program's exit: everything taken must have been given back.

@@ -14,6 +14,7 @@ fn give(run: &mut Run<'_>, text: &[u8], to: u64, size: u64) -> Result<u64, Fault
     if size == 0 {
         return Ok(errno(Errno::EINVAL));
     }
+    run.check(to, size as u64, true)?;
     let kept = text.len().min(size - 1);
     let mut out = vec![0; size];
     out[..kept].copy_from_slice(&text[..kept]);
@@ -44,6 +45,7 @@ fn new(run: &mut Run<'_>, [ctx, to, size, ..]: [u64; 5]) -> Result<u64, Fault> {
     match run.world.values.sysctl.new.clone() {
         Some(text) => give(run, text.as_bytes(), to, size),
         None => {
+            run.check(to, u64::from(size as u32), true)?;
             run.write(to, &vec![0; size as u32 as usize])?;
             Ok(errno(Errno::EINVAL))
         }

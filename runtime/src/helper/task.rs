@@ -75,7 +75,8 @@ fn uid_gid(run: &mut Run<'_>, _: [u64; 5]) -> Result<u64, Fault> {
 
 /// The name cut to 15 bytes as in the kernel, the rest of the buffer zeroed.
 fn comm(run: &mut Run<'_>, [to, size, ..]: [u64; 5]) -> Result<u64, Fault> {
-    let size = u64::from(size as u32) as usize;
+    let size = size as u32 as usize;
+    run.check(to, size as u64, true)?;
     let mut out = vec![0; size];
     let name = run.world.values.task.comm.as_bytes();
     let n = name.len().min(15).min(size.saturating_sub(1));
@@ -115,6 +116,7 @@ fn under_cgroup(run: &mut Run<'_>, [map, index, ..]: [u64; 5]) -> Result<u64, Fa
 fn ns_pid_tgid(run: &mut Run<'_>, [dev, ino, to, size, _]: [u64; 5]) -> Result<u64, Fault> {
     let task = &run.world.values.task;
     let (pid, tgid, known) = (task.pid, task.tgid, dev == task.pidns_dev && ino == task.pidns_ino);
+    run.check(to, u64::from(size as u32), true)?;
     if size as u32 != 8 || !known {
         run.write(to, &vec![0; size as u32 as usize])?;
         return Ok(errno(Errno::EINVAL));

@@ -1,6 +1,6 @@
 //! Helpers of tracing and cgroup programs about their attachment: arguments, return values, cookies, sysctl buffers.
 
-use spec::{Errno, ProgType};
+use spec::{AttachType, Errno};
 
 use super::{Family, ctx_arg, errno};
 use crate::fault::Fault;
@@ -11,6 +11,8 @@ pub const FAMILY: Family = &[
     (173, func_ip),
     (174, attach_cookie),
     (183, func_arg),
+    (184, func_ret),
+    (185, func_arg_cnt),
     (186, get_retval),
     (187, set_retval),
 ];
@@ -32,16 +34,36 @@ fn override_return(run: &mut Run<'_>, [ctx, value, ..]: [u64; 5]) -> Result<u64,
     Ok(0)
 }
 
+/// Arguments of the attached function; the context has them in order, then the result.
+fn attached(run: &Run<'_>, helper: &'static str, ctx: u64) -> Result<u32, Fault> {
+    ctx_arg(run, helper, ctx)?;
+    run.image
+        .attach_args
+        .ok_or_else(|| Fault::unsupported(format!("helper bpf_{helper} without a known attach target")))
+}
+
 fn func_arg(run: &mut Run<'_>, [ctx, n, to, ..]: [u64; 5]) -> Result<u64, Fault> {
-    ctx_arg(run, "get_func_arg", ctx)?;
-    if run.ctx.prog_type != ProgType::Tracing {
-        return Err(Fault::unsupported("helper bpf_get_func_arg outside of TRACING"));
-    }
+    let count = attached(run, "get_func_arg", ctx)?;
     let n = n as u32;
-    if n >= run.ctx.size() / 8 {
+    if n >= count {
         return Ok(errno(Errno::EINVAL));
     }
     let value = run.load(ctx + u64::from(n) * 8, 8)?;
+    run.write(to, &value.to_le_bytes())?;
+    Ok(0)
+}
+
+fn func_arg_cnt(run: &mut Run<'_>, [ctx, ..]: [u64; 5]) -> Result<u64, Fault> {
+    attached(run, "get_func_arg_cnt", ctx).map(u64::from)
+}
+
+/// Only an exit or a modifying program has a result to ask for.
+fn func_ret(run: &mut Run<'_>, [ctx, to, ..]: [u64; 5]) -> Result<u64, Fault> {
+    let count = attached(run, "get_func_ret", ctx)?;
+    if !matches!(AttachType::from_raw(run.image.attach_type), Some(AttachType::TraceFexit | AttachType::ModifyReturn)) {
+        return Ok(errno(Errno::EOPNOTSUPP));
+    }
+    let value = run.load(ctx + u64::from(count) * 8, 8)?;
     run.write(to, &value.to_le_bytes())?;
     Ok(0)
 }
