@@ -161,6 +161,7 @@ rejections! {
     "BV0155" TailCallInExceptionCallback EINVAL, "cannot tail call within exception cb\n";
     "BV0156" KfuncNotEliminated EINVAL, "invalid kernel function call not eliminated in verifier pass\n";
     "BV0157" TailCallPoisoned EINVAL, "tail_call abusing map_ptr\n";
+    "BV0158" KfuncNeedsDevice EINVAL, "metadata kfuncs require device-bound program\n";
 
     // ---- 02xx registers, scalars, pointer arithmetic, jumps (env, alu, ptr_arith, branch) ------------------------------
     "BV0201" RegInvalid { reg: u8 } EINVAL, "R{reg} is invalid\n";

@@ -58,6 +58,7 @@ impl Verifier<'_> {
         self.insn_idx = self.subprogs[subprog].start as i32;
         self.cur.first_insn = self.insn_idx;
         self.prev_idx = -1;
+        self.log.header_due = false;
         self.log.scratch_all();
         self.walk_paths()?;
         self.explored.forget_states();

@@ -172,6 +172,8 @@ impl Verifier<'_> {
                 }
                 Some(Loaded::Pointer(Reg::pointer(ty)))
             }
+            // What the prototype alone tells.
+            Some(IterArg::Ptr { trusted: true, nullable: false, .. }) => None,
             Some(IterArg::Ptr { name, trusted, nullable }) => {
                 let Some(id) = args.btf.find_by_name_kind(name, BtfKind::Struct) else { return Ok(None) };
                 let mut ty = RegType::of(Kind::Btf);

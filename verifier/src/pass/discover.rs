@@ -14,6 +14,10 @@ pub const MAX_SUBPROGS: usize = 256;
 const MAX_KFUNCS: usize = 256;
 const MAX_KFUNC_ARGS: usize = 12;
 
+/// Kfuncs that a device driver answers: only for programs that are loaded for that device.
+const DEVICE_KFUNCS: [&str; 3] =
+    ["bpf_xdp_metadata_rx_timestamp", "bpf_xdp_metadata_rx_hash", "bpf_xdp_metadata_rx_vlan_tag"];
+
 impl Verifier<'_> {
     pub fn find_subprogs(&mut self) -> R {
         let n = self.insns.len() as i64;
@@ -102,6 +106,13 @@ impl Verifier<'_> {
             return Err(Reject::KfuncNotFunction { id });
         }
         let Some(proto) = btf.func_proto(id) else { return Err(Reject::KfuncNoProto { id }) };
+        if DEVICE_KFUNCS.contains(&btf.name(id)) {
+            return if self.prog.flags & spec::prog::flags::XDP_DEV_BOUND_ONLY == 0 {
+                Err(Reject::KfuncNeedsDevice)
+            } else {
+                Err(Reject::unsupported("programs bound to a device"))
+            };
+        }
         crate::pass::attach::check_prototype(&btf, btf.name(id), proto, MAX_KFUNC_ARGS)
     }
 
