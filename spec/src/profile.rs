@@ -30,6 +30,7 @@ static EMBEDDED: [Embedded; 1] = [Embedded {
         kprobe_override: false,
         lirc_mode2: false,
         error_injection: false,
+        kallsyms_all: false,
         max_cpus: 256,
         ..Config::FULL
     },
@@ -161,6 +162,8 @@ pub struct Config {
     pub perf_events: bool,
     /// CONFIG_FUNCTION_ERROR_INJECTION: system calls may be modified and traced by sleepable programs.
     pub error_injection: bool,
+    /// CONFIG_KALLSYMS_ALL: kernel variables have addresses that programs can be given.
+    pub kallsyms_all: bool,
     /// CONFIG_PREEMPT_RT.
     pub preempt_rt: bool,
     /// The JIT is on and supports what x86-64's does (kfuncs, arena, exceptions, private stack, far atomics).
@@ -184,6 +187,7 @@ impl Config {
         netfilter_link: true,
         perf_events: true,
         error_injection: true,
+        kallsyms_all: true,
         preempt_rt: false,
         jit: true,
         unprivileged_disabled: true,

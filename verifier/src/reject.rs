@@ -162,6 +162,8 @@ rejections! {
     "BV0156" KfuncNotEliminated EINVAL, "invalid kernel function call not eliminated in verifier pass\n";
     "BV0157" TailCallPoisoned EINVAL, "tail_call abusing map_ptr\n";
     "BV0158" KfuncNeedsDevice EINVAL, "metadata kfuncs require device-bound program\n";
+    "BV0159" KsymNoAddress { name: String } ENOENT,
+        "ldimm64 failed to find the address for kernel symbol '{name}'.\n";
 
     // ---- 02xx registers, scalars, pointer arithmetic, jumps (env, alu, ptr_arith, branch) ------------------------------
     "BV0201" RegInvalid { reg: u8 } EINVAL, "R{reg} is invalid\n";

@@ -178,6 +178,9 @@ impl Verifier<'_> {
             BtfKind::Var => {}
             _ => return Err(Reject::KsymNotVarOrFunc { id }),
         }
+        if !self.profile.config.kallsyms_all {
+            return Err(Reject::KsymNoAddress { name: btf.name(id).to_owned() });
+        }
         let target = ty.type_id().unwrap_or(0);
         let object = |flags, id| {
             LoadImm::Ksym(Reg {
@@ -188,9 +191,9 @@ impl Verifier<'_> {
         if is_percpu(&btf, id) {
             return Ok(object(Flags::PERCPU, target));
         }
-        let plain = btf.skip_mods(target).unwrap_or(target);
+        let plain = btf.skip_mods_and_typedefs(target).unwrap_or(target);
         if btf.kind(plain).is_some_and(|k| k.is_struct_or_union()) {
-            return Ok(object(Flags::NONE, plain));
+            return Ok(object(Flags::NONE, target));
         }
         match btf.resolve_size(plain) {
             Some(size) => Ok(LoadImm::Ksym(mem(size))),
