@@ -221,6 +221,13 @@ impl Btf {
         bytes.chunks_exact(N * 4).map(|e| std::array::from_fn(|i| u32_at(e, i * 4).unwrap_or(0)))
     }
 
+    /// One trailing entry, without walking those before it.
+    fn entry<const N: usize>(&self, id: u32, idx: usize, want: impl Fn(Kind) -> bool) -> Option<[u32; N]> {
+        let ty = self.ty(id).filter(|t| want(t.kind()) && idx < t.vlen())?;
+        let bytes = self.owner(id).trailer(ty, ty.vlen() * N * 4);
+        Some(std::array::from_fn(|i| u32_at(bytes, (idx * N + i) * 4).unwrap_or(0)))
+    }
+
     fn fixed(&self, id: u32, kind: Kind, word: usize) -> Option<u32> {
         let ty = self.ty(id).filter(|t| t.kind() == kind)?;
         u32_at(self.owner(id).trailer(ty, kind.trailer().1), word * 4)
@@ -229,14 +236,12 @@ impl Btf {
     /// Members of a struct or union; nothing for other kinds.
     pub fn members(&self, id: u32) -> impl Iterator<Item = Member> + '_ {
         let kflag = self.ty(id).is_some_and(Type::kflag);
-        self.entries::<3>(id, Kind::is_struct_or_union).map(move |[name_off, type_id, off]| match kflag {
-            true => Member { name_off, type_id, bit_offset: off & 0xff_ffff, bitfield_size: (off >> 24) as u8 },
-            false => Member { name_off, type_id, bit_offset: off, bitfield_size: 0 },
-        })
+        self.entries::<3>(id, Kind::is_struct_or_union).map(move |words| member_of(words, kflag))
     }
 
     pub fn member(&self, id: u32, idx: usize) -> Option<Member> {
-        self.members(id).nth(idx)
+        let kflag = self.ty(id).is_some_and(Type::kflag);
+        self.entry::<3>(id, idx, Kind::is_struct_or_union).map(|words| member_of(words, kflag))
     }
 
     /// Parameters of a function prototype. A last one of type 0 without a name is `...`.
@@ -247,14 +252,14 @@ impl Btf {
     /// Enumerators of a 32-bit or 64-bit enum.
     pub fn enumerators(&self, id: u32) -> impl Iterator<Item = Enumerator> + '_ {
         let signed = self.ty(id).is_some_and(Type::kflag);
-        let narrow = self.entries::<2>(id, |k| k == Kind::Enum).map(move |[name_off, v]| Enumerator {
-            name_off,
-            value: if signed { i64::from(v as i32) } else { i64::from(v) },
-        });
-        let wide = self
-            .entries::<3>(id, |k| k == Kind::Enum64)
-            .map(|[name_off, lo, hi]| Enumerator { name_off, value: (u64::from(lo) | u64::from(hi) << 32) as i64 });
-        narrow.chain(wide)
+        let narrow = self.entries::<2>(id, |k| k == Kind::Enum).map(move |words| narrow_enumerator(words, signed));
+        narrow.chain(self.entries::<3>(id, |k| k == Kind::Enum64).map(wide_enumerator))
+    }
+
+    pub fn enumerator(&self, id: u32, idx: usize) -> Option<Enumerator> {
+        let signed = self.ty(id).is_some_and(Type::kflag);
+        let narrow = self.entry::<2>(id, idx, |k| k == Kind::Enum).map(|words| narrow_enumerator(words, signed));
+        narrow.or_else(|| self.entry::<3>(id, idx, |k| k == Kind::Enum64).map(wide_enumerator))
     }
 
     /// Variables of a DATASEC.
@@ -306,6 +311,21 @@ impl Btf {
         let proto = self.ty(func).filter(|t| t.kind() == Kind::Func)?.size_or_type;
         (self.kind(proto)? == Kind::FuncProto).then_some(proto)
     }
+}
+
+fn member_of([name_off, type_id, off]: [u32; 3], kflag: bool) -> Member {
+    match kflag {
+        true => Member { name_off, type_id, bit_offset: off & 0xff_ffff, bitfield_size: (off >> 24) as u8 },
+        false => Member { name_off, type_id, bit_offset: off, bitfield_size: 0 },
+    }
+}
+
+fn narrow_enumerator([name_off, v]: [u32; 2], signed: bool) -> Enumerator {
+    Enumerator { name_off, value: if signed { i64::from(v as i32) } else { i64::from(v) } }
+}
+
+fn wide_enumerator([name_off, lo, hi]: [u32; 3]) -> Enumerator {
+    Enumerator { name_off, value: (u64::from(lo) | u64::from(hi) << 32) as i64 }
 }
 
 /// Empty is allowed for split BTF, and for types without any name.

@@ -11,7 +11,7 @@ impl Btf {
     /// Follows references while `through` says so.
     fn skip(&self, mut id: u32, through: impl Fn(Kind) -> bool) -> Option<u32> {
         // A chain longer than this does not come out of a compiler; a cycle is longer than anything.
-        for _ in 0..1024 {
+        for _ in 0..64 {
             let ty = self.ty(id)?;
             if !through(ty.kind()) {
                 return Some(id);
@@ -69,10 +69,11 @@ impl Btf {
 
     /// Alignment in bytes as C has it, from the types alone.
     pub fn align_of(&self, id: u32) -> Option<u32> {
-        self.align_at(id, 0)
+        self.align_at(id, 0, &mut (1 << 16))
     }
 
-    fn align_at(&self, id: u32, depth: usize) -> Option<u32> {
+    fn align_at(&self, id: u32, depth: usize, budget: &mut u32) -> Option<u32> {
+        *budget = budget.checked_sub(1)?;
         if depth >= MAX_DEPTH {
             return None;
         }
@@ -80,14 +81,12 @@ impl Btf {
         match ty.kind() {
             Kind::Ptr => Some(POINTER_SIZE),
             Kind::Int | Kind::Enum | Kind::Enum64 | Kind::Float => Some(ty.size_or_type.min(POINTER_SIZE)),
-            Kind::Array => self.align_at(self.array(id)?.elem, depth + 1),
-            Kind::Var => self.align_at(ty.size_or_type, depth + 1),
+            Kind::Array => self.align_at(self.array(id)?.elem, depth + 1, budget),
+            Kind::Var => self.align_at(ty.size_or_type, depth + 1, budget),
             Kind::Struct | Kind::Union => {
-                // Nested structs make this a tree walk; depth and the first misaligned member bound it in practice, and a
-                // type that says its own size keeps each level small.
                 let mut align = 1;
-                for m in self.members(id).take(1 << 12) {
-                    let a = self.align_at(m.type_id, depth + 8)?;
+                for m in self.members(id) {
+                    let a = self.align_at(m.type_id, depth + 1, budget)?;
                     align = align.max(a);
                     if m.bitfield_size == 0 && (a == 0 || !m.bit_offset.is_multiple_of(8 * a)) {
                         return Some(1);

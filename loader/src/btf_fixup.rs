@@ -4,7 +4,7 @@
 use crate::Error;
 use crate::elf::{Elf, Symbol};
 use btf::{Btf, Editor, Kind, VarLinkage};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Words of a DATASEC's record before its variables.
 const FIXED: usize = 3;
@@ -86,6 +86,7 @@ fn sort_variables(edit: &mut Editor, sec: u32, vars: usize) {
 
 /// Functions hidden from other objects are verified with their callers, as static ones are.
 pub(crate) fn hidden_functions<'a>(btf: &Btf, edit: &mut Editor, names: impl Iterator<Item = &'a str>) {
+    let names: HashSet<&str> = names.collect();
     for name in names {
         if let Some(id) = btf.find(Kind::Func, name) {
             edit.set_word(id, 1, (Kind::Func as u32) << 24);

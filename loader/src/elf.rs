@@ -118,6 +118,8 @@ impl<'d> Elf<'d> {
         let table = header.sections(LE, bytes).map_err(|_| bad("section table", shoff, "lies outside of the file"))?;
         let mut sections = Vec::with_capacity(table.len());
         let mut total = 0u64;
+        // Names may share bytes, but not so that reading them all takes forever.
+        let mut name_bytes = bytes.len() * 4;
         for (index, section) in table.iter().enumerate() {
             let kind = section.sh_type.get(LE);
             let offset = section.sh_offset.get(LE);
@@ -133,6 +135,7 @@ impl<'d> Elf<'d> {
                     table.section_name(LE, section).map_err(|_| bad("section name", offset, "is not in .shstrtab"))?,
                 ),
             };
+            name_bytes = name_bytes.checked_sub(name.len()).ok_or(bad("section name", offset, "is too long"))?;
             let (flags, size) = (section.sh_flags.get(LE), section.sh_size.get(LE));
             sections.push(Section { name, kind, flags, size, data, info: section.sh_info.get(LE) });
         }
@@ -147,6 +150,7 @@ impl<'d> Elf<'d> {
         for symbol in symbols.iter() {
             let name =
                 symbol.name(LE, symbols.strings()).map_err(|_| bad("symbol name", shoff, "is not in .strtab"))?;
+            name_bytes = name_bytes.checked_sub(name.len()).ok_or(bad("symbol name", shoff, "is too long"))?;
             named.push(Symbol {
                 name: text(name),
                 value: symbol.st_value.get(LE),

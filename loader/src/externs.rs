@@ -2,9 +2,9 @@
 //! `.kconfig` map, and rewrites their BTF so that the kernel takes it. Values of kernel symbols are found in `ksyms`.
 
 use crate::Error;
-use crate::elf::Elf;
+use crate::elf::{Elf, Symbol};
 use btf::{Btf, Editor, Kind, VarLinkage, essential_name};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A scalar kernel configuration value can be stored in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub(crate) struct Externs {
     pub config_size: u32,
 }
 
+/// More than any set of configuration values takes.
+const MAX_CONFIG: u32 = 1 << 20;
 const KCONFIG: &str = ".kconfig";
 const KSYMS: &str = ".ksyms";
 
@@ -69,6 +71,7 @@ const KSYMS: &str = ".ksyms";
 pub(crate) fn collect(elf: &Elf, btf: Option<&Btf>, edit: &mut Option<Editor>) -> Result<Externs, Error> {
     let mut list = Vec::new();
     let sections = btf.map(datasec_of_vars).unwrap_or_default();
+    let mut known = HashMap::new();
     for (index, symbol) in elf.symbols.iter().enumerate() {
         if !symbol.is_extern() || symbol.name.is_empty() {
             continue;
@@ -76,7 +79,8 @@ pub(crate) fn collect(elf: &Elf, btf: Option<&Btf>, edit: &mut Option<Editor>) -
         let Some(btf) = btf else {
             return Err(Error::external(symbol.name, "undefined symbol, and the object has no BTF to say what it is"));
         };
-        list.push(read(btf, &sections, symbol.name, index, symbol.is_weak())?);
+        let declared = *known.entry(symbol.name).or_insert_with(|| declaration(btf, symbol.name));
+        list.push(read(btf, &sections, declared, symbol, index)?);
     }
     list.sort_by(|a, b| a.rank().cmp(&b.rank()).then_with(|| a.name.cmp(&b.name)));
     let mut size = 0u32;
@@ -84,7 +88,7 @@ pub(crate) fn collect(elf: &Elf, btf: Option<&Btf>, edit: &mut Option<Editor>) -
         if let What::Config { size: bytes, align, ref mut offset, .. } = ext.what {
             let too_big = || Error::section(KCONFIG, "is too large");
             *offset = size.checked_next_multiple_of(align.max(1)).ok_or_else(too_big)?;
-            size = offset.checked_add(bytes).ok_or_else(too_big)?;
+            size = offset.checked_add(bytes).filter(|&s| s <= MAX_CONFIG).ok_or_else(too_big)?;
         }
     }
     let by_symbol = list.iter().enumerate().map(|(i, e)| (e.symbol, i)).collect();
@@ -108,10 +112,21 @@ fn datasec_of_vars(btf: &Btf) -> HashMap<u32, u32> {
     of
 }
 
-fn read(btf: &Btf, sections: &HashMap<u32, u32>, name: &str, symbol: usize, weak: bool) -> Result<Extern, Error> {
+/// The variable or function of a name.
+fn declaration(btf: &Btf, name: &str) -> Option<u32> {
+    btf.find_by_name(name).find(|&id| matches!(btf.kind(id), Some(Kind::Var | Kind::Func)))
+}
+
+fn read(
+    btf: &Btf,
+    sections: &HashMap<u32, u32>,
+    declared: Option<u32>,
+    symbol: &Symbol,
+    index: usize,
+) -> Result<Extern, Error> {
+    let name = symbol.name;
     let bad = |problem: &str| Err(Error::external(name, problem));
-    let found = btf.find_by_name(name).find(|&id| matches!(btf.kind(id), Some(Kind::Var | Kind::Func)));
-    let Some(btf_id) = found else { return bad("not declared in BTF") };
+    let Some(btf_id) = declared else { return bad("not declared in BTF") };
     let declared = match btf.kind(btf_id) {
         Some(Kind::Func) => btf.ty(btf_id).and_then(|t| t.func_linkage()) == Some(btf::FuncLinkage::Extern),
         _ => btf.var_linkage(btf_id) == Some(VarLinkage::Extern),
@@ -134,7 +149,7 @@ fn read(btf: &Btf, sections: &HashMap<u32, u32>, name: &str, symbol: usize, weak
         }
         other => return Err(Error::external(name, format!("externs in section `{other}` are not supported"))),
     };
-    Ok(Extern { name: name.to_owned(), symbol, weak, btf_id, what })
+    Ok(Extern { name: name.to_owned(), symbol: index, weak: symbol.is_weak(), btf_id, what })
 }
 
 fn config_type(btf: &Btf, id: u32) -> Option<(ConfigType, u32)> {
@@ -221,6 +236,7 @@ fn rewrite_ksyms<'a>(
         return Ok(());
     }
     let mut offset = 0;
+    let mut named = HashSet::new();
     for (i, var) in btf.vars(sec).enumerate() {
         of(var.type_id)?;
         let at = FIXED + i * 3;
@@ -229,7 +245,9 @@ fn rewrite_ksyms<'a>(
             let info = edit.word(var.type_id, 1).unwrap_or(0);
             edit.set_word(var.type_id, 1, info & !0xffff | 1);
             let proto = btf.ty(var.type_id).map_or(0, |t| t.size_or_type);
-            for (j, param) in btf.params(proto).enumerate() {
+            // Prototypes are shared by functions.
+            let params = if named.insert(proto) { proto } else { 0 };
+            for (j, param) in btf.params(params).enumerate() {
                 if param.type_id != 0 && param.name_off == 0 {
                     edit.set_word(proto, FIXED + j * 2, dummy.1);
                 }

@@ -75,6 +75,9 @@ impl Info {
     }
 }
 
+/// Far more than the largest program has.
+const MAX_TABLE: usize = 128 << 20;
+
 /// A table under construction.
 #[derive(Default)]
 pub(crate) struct Builder {
@@ -104,6 +107,9 @@ impl Builder {
             };
         }
         self.started = true;
+        if self.table.bytes.len() + found.len() > MAX_TABLE {
+            return Err("has more records in .BTF.ext than fit a program");
+        }
         self.table.rec_size = records.rec_size as u32;
         for record in found.chunks_exact(records.rec_size) {
             let slot = insn_off(record) as usize / 8 - f.start + base;

@@ -33,6 +33,7 @@ pub struct Linker<'a> {
     maps: Vec<Arc<MapDef>>,
     places: HashMap<usize, Result<Place, Error>>,
     exceptions: HashMap<usize, usize>,
+    map_names: HashMap<&'a str, usize>,
 }
 
 /// A program under construction.
@@ -46,6 +47,7 @@ struct Build<'a> {
     funcs: Builder,
     lines: Builder,
     maps: Vec<usize>,
+    map_index: HashMap<usize, usize>,
 }
 
 impl<'a> Linker<'a> {
@@ -63,7 +65,8 @@ impl<'a> Linker<'a> {
         }
         let core = object.parts.btf.as_deref().map(|local| Resolver::new(local, target));
         let exceptions = exception_callbacks(object);
-        Self { object, target, core, symbols: HashMap::new(), maps, places, exceptions }
+        let map_names = object.maps.iter().enumerate().map(|(i, m)| (m.full_name.as_str(), i)).collect();
+        Self { object, target, core, symbols: HashMap::new(), maps, places, exceptions, map_names }
     }
 
     /// All maps of the object, struct_ops as this kernel has them.
@@ -89,6 +92,7 @@ impl<'a> Linker<'a> {
             funcs: Builder::default(),
             lines: Builder::default(),
             maps: Vec::new(),
+            map_index: HashMap::new(),
         };
         self.append(&mut build, entry.function, true)?;
         self.follow_calls(&mut build)?;
@@ -386,14 +390,12 @@ impl<'a> Linker<'a> {
 
     /// The maps that instructions refer to, then those that these have in their slots.
     fn used_maps(&self, build: &mut Build) -> Vec<Arc<MapDef>> {
-        let by_name: HashMap<&str, usize> =
-            self.maps.iter().enumerate().map(|(i, m)| (m.full_name.as_str(), i)).collect();
         let mut next = 0;
         while let Some(&map) = build.maps.get(next) {
             next += 1;
             for (_, init) in &self.maps[map].slots {
                 if let SlotInit::Map(name) = init
-                    && let Some(&inner) = by_name.get(name.as_str())
+                    && let Some(&inner) = self.map_names.get(name.as_str())
                 {
                     build.map(inner);
                 }
@@ -406,10 +408,10 @@ impl<'a> Linker<'a> {
 impl Build<'_> {
     /// Index of an object's map among those of the program.
     fn map(&mut self, map: usize) -> i32 {
-        let known = self.maps.iter().position(|&m| m == map);
-        known.unwrap_or_else(|| {
-            self.maps.push(map);
-            self.maps.len() - 1
+        let maps = &mut self.maps;
+        *self.map_index.entry(map).or_insert_with(|| {
+            maps.push(map);
+            maps.len() - 1
         }) as i32
     }
 }
@@ -421,8 +423,10 @@ fn exception_callbacks(object: &Object) -> HashMap<usize, usize> {
     let Some(btf) = object.parts.btf.as_deref() else { return callbacks };
     let functions = &object.parts.functions;
     let by_name: HashMap<&str, usize> = functions.list.iter().enumerate().map(|(i, f)| (f.name.as_str(), i)).collect();
+    let mut ids = HashMap::new();
     for entry in &object.programs {
-        let Some(id) = btf.find(btf::Kind::Func, &entry.name) else { continue };
+        let find = || btf.find(btf::Kind::Func, &entry.name);
+        let Some(id) = *ids.entry(entry.name.as_str()).or_insert_with(find) else { continue };
         let mut named = btf.decl_tags_of(id, -1).filter_map(|tag| tag.strip_prefix(TAG));
         // With more than one, the kernel refuses the program.
         if let (Some(name), None) = (named.next(), named.next())

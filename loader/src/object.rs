@@ -116,7 +116,7 @@ pub fn open(bytes: &[u8], options: &Options) -> Result<Object, Error> {
         _ => None,
     };
     let core = match (&btf, &ext) {
-        (Some(btf), Some(ext)) => core_relos(btf, ext, &functions),
+        (Some(btf), Some(ext)) => core_relos(btf, ext, &functions)?,
         _ => HashMap::new(),
     };
     let programs = programs(&elf, &functions);
@@ -161,7 +161,10 @@ fn read_btf(elf: &Elf, functions: &Functions) -> Result<BtfParts, Error> {
     Ok((Some(Arc::new(edited)), ext, externs))
 }
 
-fn core_relos(btf: &Btf, ext: &BtfExt, functions: &Functions) -> HashMap<usize, Vec<CoreRelo>> {
+/// Relocations that one instruction may have; compilers make one.
+const MAX_CORE_PER_INSN: usize = 16;
+
+fn core_relos(btf: &Btf, ext: &BtfExt, functions: &Functions) -> Result<HashMap<usize, Vec<CoreRelo>>, Error> {
     let by_name: HashMap<&str, usize> = functions.code.iter().map(|(i, c)| (c.name.as_str(), *i)).collect();
     let mut all: HashMap<usize, Vec<CoreRelo>> = HashMap::new();
     for section in &ext.core_relo.sections {
@@ -171,8 +174,11 @@ fn core_relos(btf: &Btf, ext: &BtfExt, functions: &Functions) -> HashMap<usize, 
     }
     for relos in all.values_mut() {
         relos.sort_by_key(|r| r.insn_off);
+        if relos.windows(MAX_CORE_PER_INSN + 1).any(|w| w[0].insn_off == w[MAX_CORE_PER_INSN].insn_off) {
+            return Err(Error::section(".BTF.ext", "has too many CO-RE relocations for one instruction"));
+        }
     }
-    all
+    Ok(all)
 }
 
 fn programs(elf: &Elf, functions: &Functions) -> Vec<ObjProgram> {

@@ -4,6 +4,9 @@ use crate::Error;
 use crate::maps::{Maps, Source};
 use btf::{Btf, Kind};
 
+/// Largest section whose contents are made up (`.bss`).
+const MAX_SECTION: u32 = 256 << 20;
+
 /// A variable and where it lies: map, offset, type.
 struct Place {
     map: usize,
@@ -19,6 +22,9 @@ pub(crate) fn apply(settings: &[String], btf: Option<&Btf>, maps: &mut Maps) -> 
         let place = find(btf, maps, path.trim()).map_err(|problem| bad(&problem))?;
         let bytes = encode(btf, place.type_id, value).map_err(|problem| bad(&problem))?;
         let map = &mut maps.list[place.map];
+        if map.def.value_size > MAX_SECTION {
+            return Err(bad("the variable's section is too large"));
+        }
         let size = map.def.value_size as usize;
         let content = map.def.value0.get_or_insert_with(|| vec![0; size]);
         let start = usize::try_from(place.offset).unwrap_or(usize::MAX);

@@ -3,6 +3,7 @@
 use super::record::is_identifier;
 use super::{E2BIG, EEXIST, Problem, invalid};
 use crate::{Btf, Kind, MAX_DEPTH, Member};
+use std::collections::HashMap;
 
 type Check = Result<(), Problem>;
 
@@ -24,6 +25,8 @@ enum Mode {
 pub(super) struct Resolver<'a> {
     btf: &'a Btf,
     visits: Vec<Visit>,
+    /// Prototype -> its first typed parameter without a name, from 1.
+    unnamed: HashMap<u32, Option<usize>>,
 }
 
 fn is_qualifier(kind: Kind) -> bool {
@@ -41,7 +44,7 @@ fn has_no_size(kind: Kind) -> bool {
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(btf: &'a Btf) -> Self {
-        Self { btf, visits: vec![Visit::Not; btf.len() as usize] }
+        Self { btf, visits: vec![Visit::Not; btf.len() as usize], unnamed: HashMap::new() }
     }
 
     pub(super) fn check(&mut self, id: u32) -> Check {
@@ -223,12 +226,12 @@ impl<'a> Resolver<'a> {
 
     fn func(&mut self, id: u32) -> Check {
         let Some(proto) = self.btf.func_proto(id) else { return Err(invalid("Invalid type_id")) };
-        for (i, param) in self.btf.params(proto).enumerate() {
-            if param.type_id != 0 && param.name_off == 0 {
-                return Err(invalid(format!("Invalid arg#{}", i + 1)));
-            }
+        let btf = self.btf;
+        let first = || btf.params(proto).position(|p| p.type_id != 0 && p.name_off == 0).map(|i| i + 1);
+        match *self.unnamed.entry(proto).or_insert_with(first) {
+            Some(arg) => Err(invalid(format!("Invalid arg#{arg}"))),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn datasec(&mut self, id: u32, mode: Mode, depth: usize) -> Check {

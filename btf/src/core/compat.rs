@@ -2,9 +2,12 @@
 
 use super::Error;
 use crate::{Btf, Kind, MAX_DEPTH, essential_name};
+use std::cell::Cell;
 
 /// Comparisons one relocation may take. Structs that refer to each other could otherwise take exponential time.
 const BUDGET: u32 = 1 << 20;
+/// Comparisons that all relocations of an object may take.
+pub(super) const TOTAL_BUDGET: u32 = 1 << 27;
 
 pub(super) fn kinds_alike(a: Kind, b: Kind) -> bool {
     a == b || (a.is_enum() && b.is_enum())
@@ -16,14 +19,18 @@ pub(super) struct Comparison<'a> {
     pub target: &'a Btf,
     pub root: u32,
     budget: u32,
+    /// Steps left for all comparisons together.
+    left: &'a Cell<u32>,
 }
 
 impl<'a> Comparison<'a> {
-    pub(super) fn new(local: &'a Btf, target: &'a Btf, root: u32) -> Self {
-        Self { local, target, root, budget: BUDGET }
+    pub(super) fn new(local: &'a Btf, target: &'a Btf, root: u32, left: &'a Cell<u32>) -> Self {
+        Self { local, target, root, budget: BUDGET, left }
     }
 
     pub(super) fn spend(&mut self) -> Result<(), Error> {
+        let left = self.left.get().checked_sub(1).ok_or(Error::TooDeep(self.root))?;
+        self.left.set(left);
         self.budget = self.budget.checked_sub(1).ok_or(Error::TooDeep(self.root))?;
         Ok(())
     }
@@ -51,7 +58,7 @@ impl<'a> Comparison<'a> {
     /// Whether a field of the local type may be read where the target has its own: shape counts, sizes and names of structs
     /// do not.
     pub(super) fn fields(&mut self, mut l: u32, mut t: u32) -> Result<bool, Error> {
-        for _ in 0..1024 {
+        for _ in 0..64 {
             self.spend()?;
             let (li, lk, ti, tk) = self.both(l, t)?;
             if lk.is_struct_or_union() && tk.is_struct_or_union() {

@@ -4,6 +4,7 @@ use super::compat::Comparison;
 use super::spec::{MAX_LEN, Spec, Step, is_flexible};
 use super::{Error, RelocKind};
 use crate::{Btf, essential_name};
+use std::cell::Cell;
 
 /// The path in the target that corresponds to `spec`, rooted at `candidate`; `None` when there is none.
 pub(super) fn find(
@@ -12,8 +13,9 @@ pub(super) fn find(
     target: &Btf,
     candidate: u32,
     kind: RelocKind,
+    left: &Cell<u32>,
 ) -> Result<Option<Spec>, Error> {
-    let mut cmp = Comparison::new(local, target, spec.root);
+    let mut cmp = Comparison::new(local, target, spec.root, left);
     let root = Spec { root: candidate, ..Spec::default() };
     if kind == RelocKind::TypeMatches {
         return Ok(cmp.matches(spec.root, candidate)?.then_some(root));
@@ -29,7 +31,7 @@ pub(super) fn find(
 
 fn find_enumerator(local: &Btf, spec: &Spec, target: &Btf, mut found: Spec) -> Option<Spec> {
     let wanted = spec.steps.first()?;
-    let name = local.string(local.enumerators(wanted.type_id).nth(wanted.idx as usize)?.name_off);
+    let name = local.string(local.enumerator(wanted.type_id, wanted.idx as usize)?.name_off);
     let (id, ty) = target.resolve(found.root)?;
     if !ty.kind().is_enum() {
         return None;

@@ -14,6 +14,7 @@ pub use value::{MemAccess, Value};
 use crate::ext::CoreRelo;
 use crate::{Btf, Kind, essential_name};
 use spec::Spec;
+use std::cell::Cell;
 use std::collections::HashMap;
 
 /// BPF_CORE_*: what a relocation asks for.
@@ -139,6 +140,7 @@ pub struct Resolver<'a> {
     target: Option<&'a Btf>,
     candidates: HashMap<u32, Candidates>,
     answers: HashMap<(u32, u32, u32), Result<Resolution, Error>>,
+    left: Cell<u32>,
 }
 
 struct Candidates {
@@ -149,7 +151,13 @@ struct Candidates {
 
 impl<'a> Resolver<'a> {
     pub fn new(local: &'a Btf, target: Option<&'a Btf>) -> Self {
-        Self { local, target, candidates: HashMap::new(), answers: HashMap::new() }
+        Self {
+            local,
+            target,
+            candidates: HashMap::new(),
+            answers: HashMap::new(),
+            left: Cell::new(compat::TOTAL_BUDGET),
+        }
     }
 
     /// Forgets which of several candidates earlier relocations decided for: to be called before each program.
@@ -195,7 +203,7 @@ impl<'a> Resolver<'a> {
             .or_insert_with(|| Candidates { ids: find_candidates(local, target, spec.root), pruned: false });
         let mut fitting = Vec::new();
         for &candidate in &candidates.ids {
-            let Some(there) = find::find(local, &spec, target, candidate, kind)? else { continue };
+            let Some(there) = find::find(local, &spec, target, candidate, kind, &self.left)? else { continue };
             let answer = value::resolution(local, &spec, Some((target, &there)), kind)?;
             fitting.push(candidate);
             match &found {
@@ -244,5 +252,6 @@ pub fn kinds_compatible(a: Kind, b: Kind) -> bool {
 /// Whether a local type exists in the target as that type, as far as CO-RE looks (`bpf_core_type_exists`). For kernel functions
 /// and variables, whose names were compared by the caller.
 pub fn types_compatible(local: &Btf, local_id: u32, target: &Btf, target_id: u32) -> bool {
-    compat::Comparison::new(local, target, local_id).types(local_id, target_id).unwrap_or(false)
+    let left = Cell::new(compat::TOTAL_BUDGET);
+    compat::Comparison::new(local, target, local_id, &left).types(local_id, target_id).unwrap_or(false)
 }

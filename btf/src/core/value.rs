@@ -76,7 +76,7 @@ fn value(btf: &Btf, spec: Option<&Spec>, kind: RelocKind) -> Result<Option<Value
         RelocKind::FieldExists | RelocKind::EnumExists => Ok(Some(Value::plain(u64::from(spec.is_some())))),
         RelocKind::EnumValue => {
             let Some(step) = spec.and_then(|s| s.steps.first()) else { return Ok(None) };
-            Ok(btf.enumerators(step.type_id).nth(step.idx as usize).map(|e| Value::plain(e.value as u64)))
+            Ok(btf.enumerator(step.type_id, step.idx as usize).map(|e| Value::plain(e.value as u64)))
         }
         _ => match spec.and_then(|s| s.steps.last().map(|step| (s, step))) {
             Some((spec, step)) => field_value(btf, spec, step, kind).map(Some),

@@ -7,6 +7,7 @@ use crate::functions::Functions;
 use btf::{Btf, Kind, Member, VarLinkage};
 use program::{MapDef, SlotInit};
 use spec::MapType;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(super) fn collect(elf: &Elf, btf: Option<&Arc<Btf>>, maps: &mut Maps) -> Result<(), Error> {
@@ -44,6 +45,9 @@ pub(super) fn collect(elf: &Elf, btf: Option<&Arc<Btf>>, maps: &mut Maps) -> Res
     Ok(())
 }
 
+/// A definition names each attribute once.
+const MAX_ATTRIBUTES: usize = 64;
+
 /// Reads one definition.
 struct Definition<'a> {
     btf: &'a Arc<Btf>,
@@ -63,7 +67,10 @@ impl<'a> Definition<'a> {
 
     fn read(mut self, def_id: u32) -> Result<MapDef, Error> {
         let btf = Arc::clone(self.btf);
-        let count = btf.members(def_id).count();
+        let count = btf.ty(def_id).map_or(0, |t| t.vlen());
+        if count > MAX_ATTRIBUTES {
+            return self.bad(format!("has {count} attributes, more than there are"));
+        }
         for (i, m) in btf.members(def_id).enumerate() {
             match btf.string(m.name_off) {
                 "type" => self.def.map_type = self.number(m)?,
@@ -202,6 +209,9 @@ pub(super) fn relocate(
     functions: &Functions,
     maps: &mut Maps,
 ) -> Result<(), Error> {
+    let by_name: HashMap<&str, usize> =
+        functions.list.iter().enumerate().rev().map(|(i, f)| (f.name.as_str(), i)).collect();
+    let mut offsets = HashMap::new();
     for (index, record) in elf.records(section)?.into_iter().enumerate() {
         let bad = |problem: String| Error::Relocation {
             section: section.name.to_owned(),
@@ -215,8 +225,7 @@ pub(super) fn relocate(
         };
         let is_programs = maps.list[map].def.map_type == MapType::ProgArray.raw();
         let init = if is_programs {
-            let entry = functions.list.iter().find(|f| f.name == symbol.name);
-            match entry {
+            match by_name.get(symbol.name).map(|&f| &functions.list[f]) {
                 Some(f) if !functions.is_sub(f) => SlotInit::Program(symbol.name.to_owned()),
                 Some(_) => return Err(bad(format!("`{}` is not an entry-point program", symbol.name))),
                 None => return Err(bad(format!("there is no program `{}`", symbol.name))),
@@ -230,7 +239,9 @@ pub(super) fn relocate(
             return Err(bad(format!("map `{}` has no slots to fill", maps.list[map].def.full_name)));
         };
         let within = record.offset - maps.list[map].offset;
-        let slot = values_offset(&maps.list[map].def)
+        let slot = offsets
+            .entry(map)
+            .or_insert_with(|| values_offset(&maps.list[map].def))
             .and_then(|at| within.checked_sub(at))
             .filter(|off| off.is_multiple_of(8))
             .and_then(|off| u32::try_from(off / 8).ok());

@@ -7,6 +7,7 @@ use crate::Error;
 use crate::elf::{Elf, Section};
 use program::MapDef;
 use spec::map::flags;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// type, key_size, value_size, max_entries: all that the smallest definitions have.
@@ -87,6 +88,10 @@ fn read(name: &str, bytes: &[u8]) -> MapDef {
 /// Maps of maps name their template: by position (28 bytes) or by an id that another definition has (iproute2).
 fn link_inner(section: &Section, size: usize, maps: &mut [ObjMap]) {
     let row = |m: &ObjMap| &section.data[m.offset as usize..m.offset as usize + size];
+    let by_id: HashMap<u32, usize> = match size {
+        IPROUTE2_SIZE => maps.iter().enumerate().rev().map(|(i, m)| (word(row(m), 5), i)).collect(),
+        _ => HashMap::new(),
+    };
     let templates: Vec<Option<Arc<MapDef>>> = maps
         .iter()
         .map(|m| {
@@ -96,8 +101,8 @@ fn link_inner(section: &Section, size: usize, maps: &mut [ObjMap]) {
             let template = match size {
                 28 => maps.get(word(row(m), 5) as usize),
                 IPROUTE2_SIZE => {
-                    let wanted = word(row(m), 7);
-                    maps.iter().find(|t| wanted != 0 && word(row(t), 5) == wanted)
+                    let wanted = Some(word(row(m), 7)).filter(|&id| id != 0);
+                    wanted.and_then(|id| maps.get(*by_id.get(&id)?))
                 }
                 _ => None,
             };

@@ -14,7 +14,7 @@ use crate::{Error, Options};
 use btf::{Btf, Kind};
 use program::MapDef;
 use spec::MapType;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Longest name that the kernel keeps.
@@ -45,6 +45,7 @@ pub(crate) struct Maps {
     pub list: Vec<ObjMap>,
     at: HashMap<(usize, u64), usize>,
     by_section: HashMap<usize, usize>,
+    by_place: BTreeMap<(usize, u64), usize>,
     pub kconfig: Option<usize>,
 }
 
@@ -77,6 +78,9 @@ impl Maps {
                     maps.by_section.entry(map.section).or_insert(i);
                 }
                 Source::Kconfig | Source::StructOps(_) => {}
+            }
+            if matches!(map.source, Source::Defined | Source::StructOps(_)) {
+                maps.by_place.entry((map.section, map.offset)).or_insert(i);
             }
         }
         Ok(maps)
@@ -128,8 +132,9 @@ impl Maps {
 
     /// The map at an offset of a section, for relocations within a definition.
     fn containing(&self, section: usize, offset: u64) -> Option<usize> {
-        // Few maps, few relocations in their definitions: both are bounded by the number of variables in `.maps`.
-        self.list.iter().position(|m| m.section == section && m.offset <= offset && offset < m.offset + m.size)
+        let (_, &index) = self.by_place.range(..=(section, offset)).next_back()?;
+        let m = &self.list[index];
+        (m.section == section && offset - m.offset < m.size).then_some(index)
     }
 }
 

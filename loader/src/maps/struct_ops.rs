@@ -32,6 +32,8 @@ pub(crate) struct Place {
 
 /// Longer than any kernel struct of callbacks.
 const MAX_VALUE: u32 = 1 << 20;
+/// More than any kernel struct of callbacks has.
+const MAX_MEMBERS: usize = 1024;
 const LINK: &str = ".struct_ops.link";
 
 pub(super) fn is_section(name: &str) -> bool {
@@ -44,6 +46,7 @@ pub(super) fn collect(elf: &Elf, btf: Option<&Arc<Btf>>, maps: &mut Maps) -> Res
         let missing = || Error::section(section.name, "structs are defined there, but BTF does not describe them");
         let btf = btf.ok_or_else(missing)?;
         let sec = btf.find(Kind::Datasec, section.name).ok_or_else(missing)?;
+        let mut end = 0;
         for var in btf.vars(sec) {
             let name = btf.name(var.type_id);
             let bad = |problem: &str| Err(Error::map(name, problem));
@@ -51,6 +54,13 @@ pub(super) fn collect(elf: &Elf, btf: Option<&Arc<Btf>>, maps: &mut Maps) -> Res
             let Some((type_id, ty)) = resolved.filter(|(_, t)| t.kind() == Kind::Struct) else {
                 return bad("is not a struct");
             };
+            if ty.vlen() > MAX_MEMBERS {
+                return bad("has too many members");
+            }
+            if u64::from(var.offset) < end {
+                return bad("overlaps the variable before it");
+            }
+            end = u64::from(var.offset) + u64::from(ty.size_or_type);
             if name.is_empty() || btf.name(type_id).is_empty() {
                 return bad("has no name or a type without one");
             }
@@ -165,11 +175,13 @@ fn resolve_map(def: &MapDef, local: &Local, names: &[String], kernel: &Btf) -> R
     let data = def.value0.as_deref().unwrap_or_default();
     let by_name: HashMap<&str, (usize, btf::Member)> =
         kernel.members(struct_id).enumerate().map(|(i, m)| (kernel.string(m.name_off), (i, m))).collect();
+    // The last relocation of a member counts.
+    let callbacks: HashMap<usize, usize> = local.callbacks.iter().copied().collect();
     let mut found = Vec::new();
     let mut slots = Vec::new();
     for (i, m) in btf.members(local.type_id).enumerate() {
         let name = btf.string(m.name_off);
-        let callback = local.callbacks.iter().rev().find(|(member, _)| *member == i).map(|&(_, f)| f);
+        let callback = callbacks.get(&i).copied();
         let from = m.bit_offset as usize / 8;
         let len = btf.resolve_size(m.type_id).unwrap_or(0) as usize;
         let bytes = data.get(from..from + len).unwrap_or_default();
