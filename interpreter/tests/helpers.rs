@@ -373,3 +373,121 @@ fn printed_lengths() {
         assert_eq!(report.retval as usize, line.len());
     }
 }
+
+/// A run to call helpers and kfuncs in by hand.
+fn with_run(prog_type: u32, body: impl FnOnce(&mut runtime::Run<'_>)) {
+    let insns = isa::asm::assemble("r0 = 0\nexit").expect("assembles");
+    let session =
+        Session::new(&[Program { prog_type, insns, ..Program::default() }], &Options::default()).expect("image");
+    let mut world = World::default();
+    let input = Input { packet: Blob(packet()), ..Input::default() };
+    let mut run = Session::start(&session.images[0], &input, &mut world).expect("context");
+    body(&mut run);
+}
+
+fn kfunc(run: &mut runtime::Run<'_>, name: &str, args: &[u64]) -> i64 {
+    let mut five = [0; 5];
+    five[..args.len()].copy_from_slice(args);
+    runtime::kfunc::by_name(name).expect(name)(run, five).unwrap_or_else(|f| panic!("{name}: {f}")) as i64
+}
+
+fn helper(run: &mut runtime::Run<'_>, id: u32, args: [u64; 5]) -> i64 {
+    (runtime::helper::by_id(id).expect("modelled").function)(run, args).unwrap_or_else(|f| panic!("{id}: {f}")) as i64
+}
+
+#[test]
+fn string_kfuncs() {
+    with_run(SCHED_CLS, |run| {
+        let kind = runtime::Kind::Mem;
+        let mut text = |t: &[u8]| run.allocate(kind, t, true).expect("memory");
+        let (a, b, empty, abc, abcd) =
+            (text(b"hello world\0"), text(b"o w\0"), text(b"\0"), text(b"abc\0"), text(b"bcd\0"));
+        let leh = text(b"leh\0");
+        for (name, args, expected) in [
+            ("bpf_strlen", vec![a], 11),
+            ("bpf_strnlen", vec![a, 3], 3),
+            ("bpf_strnlen", vec![a, 100_000], 11),
+            ("bpf_strcmp", vec![a, b], -1),
+            ("bpf_strcmp", vec![b, a], 1),
+            ("bpf_strcmp", vec![a, a], 0),
+            ("bpf_strchr", vec![a, 111], 4),
+            ("bpf_strchr", vec![a, 0], 11),
+            ("bpf_strchr", vec![a, 122], -2),
+            ("bpf_strchrnul", vec![a, 122], 11),
+            ("bpf_strrchr", vec![a, 111], 7),
+            ("bpf_strrchr", vec![a, 0], 11),
+            ("bpf_strnchr", vec![a, 3, 108], 2),
+            ("bpf_strnchr", vec![a, 2, 108], -2),
+            ("bpf_strnchr", vec![a, 11, 0], -2),
+            ("bpf_strnchr", vec![a, 12, 0], 11),
+            ("bpf_strspn", vec![a, leh], 4),
+            ("bpf_strcspn", vec![a, b], 4),
+            ("bpf_strstr", vec![a, b], 4),
+            ("bpf_strstr", vec![abc, empty], 0),
+            ("bpf_strstr", vec![abc, abcd], -2),
+            ("bpf_strnstr", vec![a, b, 6], -2),
+            ("bpf_strnstr", vec![a, b, 7], 4),
+            ("bpf_strnstr", vec![abc, empty, 0], 0),
+            ("bpf_strnstr", vec![abc, abc, 2], -2),
+        ] {
+            assert_eq!(kfunc(run, name, &args), expected, "{name}");
+        }
+    });
+}
+
+#[test]
+fn dynptrs() {
+    with_run(SCHED_CLS, |run| {
+        let kind = runtime::Kind::Mem;
+        let mut memory = |n: usize| run.allocate(kind, &vec![7; n], true).expect("memory");
+        let (data, d, null, buffer) = (memory(32), memory(16), memory(16), memory(64));
+        assert_eq!(helper(run, 197, [data, 32, 0, d, 0]), 0);
+        assert_eq!(helper(run, 197, [data, 32, 1, null, 0]), -22);
+        for (len, off, flags, expected) in [
+            (8, 0, 0, 0),
+            (8, 24, 0, 0),
+            (8, 25, 0, -7),
+            (8, 33, 0, -7),
+            (0, 32, 0, 0),
+            (8, 0, 1, -22),
+            (1, u64::MAX, 0, -7),
+        ] {
+            assert_eq!(helper(run, 201, [buffer, len, d, off, flags]), expected, "read {len} at {off}");
+            assert_eq!(helper(run, 202, [d, off, buffer, len, flags]), expected, "write {len} at {off}");
+            assert_eq!(helper(run, 201, [buffer, len, null, off, flags]), -22);
+        }
+        assert_eq!(helper(run, 203, [d, 24, 8, 0, 0]) as u64, data + 24);
+        assert_eq!(helper(run, 203, [d, 25, 8, 0, 0]), 0);
+
+        let ctx = run.ctx.addr();
+        assert_eq!(kfunc(run, "bpf_dynptr_from_skb", &[ctx, 0, d]), 0);
+        assert_eq!(kfunc(run, "bpf_dynptr_size", &[d]), 54);
+        for (off, flags, expected) in [(0, 0, 0), (46, 0, 0), (47, 0, -7), (0, 1, 0), (0, 2, 0), (0, 4, -22)] {
+            assert_eq!(helper(run, 202, [d, off, buffer, 8, flags]), expected, "write at {off}, flags {flags}");
+        }
+        assert_eq!(helper(run, 201, [buffer, 8, d, 0, 1]), -22);
+        for (start, end, expected, size) in [(10, 5, -22, 54), (10, 55, -34, 54), (10, 54, 0, 44), (44, 44, 0, 0)] {
+            assert_eq!(kfunc(run, "bpf_dynptr_adjust", &[d, start, end]), expected);
+            assert_eq!(kfunc(run, "bpf_dynptr_size", &[d]), size);
+        }
+    });
+}
+
+#[test]
+fn counting_iterators() {
+    with_run(XDP, |run| {
+        let it = run.allocate(runtime::Kind::Mem, &[0; 8], true).expect("memory");
+        assert_eq!(kfunc(run, "bpf_iter_num_new", &[it, 3, 6]), 0);
+        let mut seen = Vec::new();
+        loop {
+            match kfunc(run, "bpf_iter_num_next", &[it]) as u64 {
+                0 => break,
+                place => seen.push(run.load(place, 4).expect("readable")),
+            }
+        }
+        assert_eq!(seen, [3, 4, 5]);
+        assert_eq!(kfunc(run, "bpf_iter_num_new", &[it, 6, 3]), -22);
+        assert_eq!(kfunc(run, "bpf_iter_num_next", &[it]), 0);
+        assert_eq!(kfunc(run, "bpf_iter_num_new", &[it, 0, (8 << 20) + 1]), -7);
+    });
+}

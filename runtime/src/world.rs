@@ -78,6 +78,9 @@ pub struct Values {
     pub socket_uid: u32,
     pub netns_cookie: u64,
     pub sysctl: Sysctl,
+    /// Call stacks, innermost frame first (bpf_get_stackid, bpf_get_stack).
+    pub kernel_stack: Vec<u64>,
+    pub user_stack: Vec<u64>,
     /// Memory of the simulated user process: address and bytes.
     pub user_memory: Vec<(u64, Vec<u8>)>,
 }
@@ -102,6 +105,8 @@ impl Default for Values {
             socket_uid: 0,
             netns_cookie: 1,
             sysctl: Sysctl::default(),
+            kernel_stack: Vec::new(),
+            user_stack: Vec::new(),
             user_memory: Vec::new(),
         }
     }

@@ -138,7 +138,7 @@ fn write(run: &mut Run<'_>, [dst, off, src, len, flags]: [u64; 5]) -> Result<u64
     if !d.holds(off, len) {
         return Ok(errno(Errno::E2BIG));
     }
-    if flags != 0 && d.sort != Sort::Skb {
+    if flags & !if d.sort == Sort::Skb { 3 } else { 0 } != 0 {
         return Ok(errno(Errno::EINVAL));
     }
     let bytes = run.bytes(src, len)?;

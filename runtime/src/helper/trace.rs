@@ -1,13 +1,16 @@
-//! Helpers of tracing and cgroup programs about their attachment: arguments, return values, cookies, sysctl buffers.
+//! Helpers of tracing and cgroup programs about their attachment: arguments, return values, cookies, call stacks.
 
 use spec::{AttachType, Errno};
 
-use super::{Family, ctx_arg, errno};
+use super::{Family, ctx_arg, errno, map_arg};
 use crate::fault::Fault;
+use crate::map::Store;
 use crate::run::Run;
 
 pub const FAMILY: Family = &[
+    (27, stackid),
     (58, override_return),
+    (67, stack),
     (173, func_ip),
     (174, attach_cookie),
     (183, func_arg),
@@ -32,6 +35,56 @@ fn override_return(run: &mut Run<'_>, [ctx, value, ..]: [u64; 5]) -> Result<u64,
     ctx_arg(run, "override_return", ctx)?;
     run.world.out.overridden = Some(value);
     Ok(0)
+}
+
+/// BPF_F_USER_STACK, and BPF_F_USER_BUILD_ID of bpf_get_stack.
+const USER_STACK: u64 = 1 << 8;
+const USER_BUILD_ID: u64 = 1 << 11;
+
+fn world_stack(run: &Run<'_>, flags: u64) -> Vec<u64> {
+    let values = &run.world.values;
+    if flags & USER_STACK != 0 { values.user_stack.clone() } else { values.kernel_stack.clone() }
+}
+
+/// Flags: frames to skip in the low byte, user stack, fast comparison, reuse of an id.
+fn stackid(run: &mut Run<'_>, [ctx, map, flags, ..]: [u64; 5]) -> Result<u64, Fault> {
+    ctx_arg(run, "get_stackid", ctx)?;
+    let map = map_arg(run, "get_stackid", 2, map)?.clone();
+    let Store::StackTraces(stacks) = &map.store else { return Err(map.unmodelled("bpf_get_stackid")) };
+    if stacks.has_build_ids() {
+        return Err(Fault::unsupported("stack traces with build ids"));
+    }
+    if flags & !0x7ff != 0 {
+        return Ok(errno(Errno::EINVAL));
+    }
+    let stack = world_stack(run, flags);
+    Ok(stacks.store(&stack, flags).map_or_else(errno, u64::from))
+}
+
+/// Copies the stack and zeroes the rest of the buffer; the result is the number of bytes.
+fn stack(run: &mut Run<'_>, [ctx, to, size, flags, _]: [u64; 5]) -> Result<u64, Fault> {
+    ctx_arg(run, "get_stack", ctx)?;
+    let size = size as u32 as usize;
+    run.check(to, size.max(1) as u64, true)?;
+    if flags & USER_BUILD_ID != 0 {
+        return Err(Fault::unsupported("stack traces with build ids"));
+    }
+    if flags & !(0xff | USER_STACK) != 0 || !size.is_multiple_of(8) {
+        run.write(to, &vec![0; size])?;
+        return Ok(errno(Errno::EINVAL));
+    }
+    let stack = world_stack(run, flags);
+    let skipped = stack.get((flags & 0xff) as usize..).unwrap_or_default();
+    if skipped.is_empty() {
+        run.write(to, &vec![0; size])?;
+        return Ok(errno(Errno::EFAULT));
+    }
+    let mut out: Vec<u8> = skipped.iter().flat_map(|ip| ip.to_le_bytes()).collect();
+    out.truncate(size);
+    let used = out.len();
+    out.resize(size, 0);
+    run.write(to, &out)?;
+    Ok(used as u64)
 }
 
 /// Arguments of the attached function; the context has them in order, then the result.

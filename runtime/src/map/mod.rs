@@ -15,6 +15,7 @@ mod prog_array;
 mod queue;
 mod ringbuf;
 mod slab;
+mod stack_trace;
 mod table;
 mod user_ringbuf;
 
@@ -36,6 +37,7 @@ pub use perf_event::PerfEvents;
 pub use prog_array::ProgArray;
 pub use queue::Queue;
 pub use ringbuf::RingBuf;
+pub use stack_trace::StackTraces;
 pub use user_ringbuf::UserRingBuf;
 
 use crate::fault::Fault;
@@ -92,6 +94,7 @@ pub enum Store {
     /// SK_, INODE_, TASK_, CGRP_STORAGE, CGROUP_STORAGE.
     Local(LocalStorage),
     Arena(Arena),
+    StackTraces(StackTraces),
     /// A type whose behaviour is not modelled. The map exists, every use of it is a fault that names the type.
     Unmodelled,
 }
@@ -156,7 +159,8 @@ impl Map {
             T::PercpuCgroupStorage => Store::Local(LocalStorage::new(def, nr_cpus)?),
             T::Arena => Store::Arena(Arena::new(def)?),
             T::CgroupArray => Store::Array(Array::new(def, 1, fields)?),
-            T::StackTrace | T::Sockmap | T::Sockhash | T::ReuseportSockarray | T::StructOps => Store::Unmodelled,
+            T::StackTrace => Store::StackTraces(StackTraces::new(def)?),
+            T::Sockmap | T::Sockhash | T::ReuseportSockarray | T::StructOps => Store::Unmodelled,
         })
     }
 
@@ -263,6 +267,7 @@ impl Map {
             Store::Devices(s) => s.get(key),
             Store::Local(s) => s.get(key),
             Store::Programs(s) => s.get(key),
+            Store::StackTraces(s) => s.get(key),
             Store::Queue(s) => return s.peek().ok_or(Errno::ENOENT),
             Store::ArrayOfMaps(s) => s.get(key).map(|m| m.handle().to_le_bytes()[..4].to_vec()),
             Store::HashOfMaps(s) => s.get(key).map(|m| m.handle().to_le_bytes()[..4].to_vec()),
@@ -303,6 +308,7 @@ impl Map {
             Store::Local(s) => s.delete(key),
             Store::PerfEvents(s) => s.remove(key),
             Store::Programs(s) => s.remove(key),
+            Store::StackTraces(s) => s.remove(key),
             Store::ArrayOfMaps(s) => s.remove(key),
             Store::HashOfMaps(s) => s.remove(key),
             _ => Err(Errno::ENOTSUPP),
@@ -318,6 +324,7 @@ impl Map {
             Store::Devices(s) => s.keys(),
             Store::Local(s) => s.keys(),
             Store::Programs(s) => s.keys(),
+            Store::StackTraces(s) => s.keys(),
             Store::ArrayOfMaps(s) => s.keys(),
             Store::HashOfMaps(s) => s.keys(),
             _ => Vec::new(),
