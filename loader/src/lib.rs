@@ -23,3 +23,4 @@ mod section_name;
 pub use error::Error;
 pub use link::Linker;
 pub use object::{ObjProgram, Object, Options, open};
+pub use section_name::{SectionKind, section_kind};

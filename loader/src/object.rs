@@ -25,6 +25,8 @@ pub struct Options {
     pub kconfig: Option<String>,
     /// Addresses of kernel symbols for `.ksyms` externs declared as `void`. Without it they all get one made-up address.
     pub kallsyms: Option<Arc<HashMap<String, u64>>>,
+    /// Type of programs whose section names none; without it they cannot be linked.
+    pub prog_type: Option<u32>,
     /// `name=value`: initial values of global variables.
     pub presets: Vec<String>,
     /// Size of perf event arrays that state none.
@@ -38,6 +40,7 @@ impl Default for Options {
             kernel_version: 6 << 16 | 18 << 8 | 44,
             kconfig: None,
             kallsyms: None,
+            prog_type: None,
             presets: Vec::new(),
             cpus: 1,
         }
@@ -119,7 +122,7 @@ pub fn open(bytes: &[u8], options: &Options) -> Result<Object, Error> {
         (Some(btf), Some(ext)) => core_relos(btf, ext, &functions)?,
         _ => HashMap::new(),
     };
-    let programs = programs(&elf, &functions);
+    let programs = programs(&elf, &functions, options);
     let btf_refused = btf.as_ref().and_then(|b| b.check_as_kernel().err());
     let known = btf.clone().filter(|_| btf_refused.is_none());
     let finish = |m: &maps::ObjMap| Arc::new(maps::finish(m.def.clone(), options.cpus, known.is_some()));
@@ -181,7 +184,7 @@ fn core_relos(btf: &Btf, ext: &BtfExt, functions: &Functions) -> Result<HashMap<
     Ok(all)
 }
 
-fn programs(elf: &Elf, functions: &Functions) -> Vec<ObjProgram> {
+fn programs(elf: &Elf, functions: &Functions, options: &Options) -> Vec<ObjProgram> {
     let lenient = elf.sections.iter().any(|s| maps::is_legacy_section(s.name));
     let entry = |(index, f): (usize, &functions::Function)| {
         let full = functions.section_name(f);
@@ -190,7 +193,7 @@ fn programs(elf: &Elf, functions: &Functions) -> Vec<ObjProgram> {
             name: f.name.clone(),
             section: section.to_owned(),
             autoload: section.len() == full.len(),
-            prog_type: 0,
+            prog_type: options.prog_type.unwrap_or(0),
             expected_attach_type: 0,
             flags: 0,
             attach_to: String::new(),

@@ -76,6 +76,8 @@ const fn frags(name: &'static str, attach_type: A) -> Def {
     Def { flags: flags::XDP_HAS_FRAGS, ..at(name, P::Xdp, attach_type) }
 }
 
+/// BPF_TRACE_FSESSION: known to libbpf 1.7, not yet to 6.18.
+const FSESSION: u32 = 58;
 const UPROBE_MULTI: u32 = A::TraceUprobeMulti.raw();
 const UPROBE_SESSION: u32 = A::TraceUprobeSession.raw();
 
@@ -127,6 +129,8 @@ static DEFS: &[Def] = &[
     btf_s("fentry.s", P::Tracing, A::TraceFentry, FUNC),
     btf_s("fmod_ret.s", P::Tracing, A::ModifyReturn, FUNC),
     btf_s("fexit.s", P::Tracing, A::TraceFexit, FUNC),
+    Def { target: FUNC, ..open("fsession", P::Tracing, FSESSION) },
+    Def { target: FUNC, ..sleepable("fsession.s", P::Tracing, FSESSION) },
     Def { target: Target::Program, ..open("freplace", P::Ext, 0) },
     btf("lsm", P::Lsm, A::LsmMac, LSM),
     btf_s("lsm.s", P::Lsm, A::LsmMac, LSM),
@@ -187,6 +191,26 @@ static DEFS: &[Def] = &[
     at("sk_lookup", P::SkLookup, A::SkLookup),
     at("netfilter", P::Netfilter, A::Netfilter),
 ];
+
+/// What a section name says, for callers that have a name but no object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SectionKind {
+    pub prog_type: u32,
+    pub expected_attach_type: u32,
+    pub flags: u32,
+    pub attach_to: String,
+}
+
+/// Reads a section name (with or without the leading `?`); `None` when it names no program type.
+pub fn section_kind(name: &str) -> Option<SectionKind> {
+    let name = read(name.strip_prefix('?').unwrap_or(name), false)?;
+    Some(SectionKind {
+        prog_type: name.def.prog_type.raw(),
+        expected_attach_type: name.def.attach_type,
+        flags: name.def.flags,
+        attach_to: name.rest.to_owned(),
+    })
+}
 
 impl Def {
     fn fits(&self, name: &str) -> bool {

@@ -445,6 +445,39 @@ fn same_core_relocations() {
     assert!(differences.is_empty(), "{} differences", differences.len());
 }
 
+/// Every name that libbpf knows, alone, with something behind it, and slightly wrong.
+#[test]
+fn same_section_names() {
+    const NAMES: &str = "socket sk_reuseport/migrate sk_reuseport kprobe uprobe uprobe.s kretprobe uretprobe uretprobe.s \
+        kprobe.multi kretprobe.multi kprobe.session uprobe.multi uretprobe.multi uprobe.session uprobe.multi.s \
+        uretprobe.multi.s uprobe.session.s ksyscall kretsyscall tc/ingress tc/egress tcx/ingress \
+        tcx/egress tc classifier action netkit/primary netkit/peer tracepoint tp raw_tracepoint raw_tp raw_tracepoint.w \
+        raw_tp.w tp_btf fentry fmod_ret fexit fentry.s fmod_ret.s fexit.s fsession fsession.s freplace lsm lsm.s \
+        lsm_cgroup iter iter.s syscall xdp.frags/devmap xdp/devmap xdp.frags/cpumap xdp/cpumap xdp.frags xdp perf_event \
+        lwt_in lwt_out lwt_xmit lwt_seg6local sockops sk_skb/stream_parser sk_skb/stream_verdict sk_skb/verdict sk_skb \
+        sk_msg lirc_mode2 flow_dissector cgroup_skb/ingress cgroup_skb/egress cgroup/skb cgroup/sock_create \
+        cgroup/sock_release cgroup/sock cgroup/post_bind4 cgroup/post_bind6 cgroup/bind4 cgroup/bind6 cgroup/connect4 \
+        cgroup/connect6 cgroup/connect_unix cgroup/sendmsg4 cgroup/sendmsg6 cgroup/sendmsg_unix cgroup/recvmsg4 \
+        cgroup/recvmsg6 cgroup/recvmsg_unix cgroup/getpeername4 cgroup/getpeername6 cgroup/getpeername_unix \
+        cgroup/getsockname4 cgroup/getsockname6 cgroup/getsockname_unix cgroup/sysctl cgroup/getsockopt \
+        cgroup/setsockopt cgroup/dev struct_ops struct_ops.s sk_lookup netfilter";
+    // SAFETY: no printer is a valid printer.
+    unsafe { sys::libbpf_set_print(None) };
+    for name in NAMES.split_whitespace() {
+        for name in
+            [name.to_owned(), format!("{name}/x"), format!("{name}/x/y"), format!("{name}x"), format!("x{name}")]
+        {
+            let text = CString::new(name.as_str()).expect("no NUL");
+            let (mut kind, mut attach) = (0, 0);
+            // SAFETY: the name is NUL-terminated, and there is room for both numbers.
+            let error = unsafe { sys::libbpf_prog_type_by_name(text.as_ptr(), &mut kind, &mut attach) };
+            let theirs = (error == 0).then_some((kind, attach));
+            let ours = loader::section_kind(&name).map(|s| (s.prog_type, s.expected_attach_type));
+            assert_eq!(ours, theirs, "{name}");
+        }
+    }
+}
+
 /// A number from the last one, well enough mixed to choose mutations.
 fn next(state: &mut u64) -> u64 {
     *state ^= *state << 13;
