@@ -65,7 +65,9 @@ fn stackid(run: &mut Run<'_>, [ctx, map, flags, ..]: [u64; 5]) -> Result<u64, Fa
 fn stack(run: &mut Run<'_>, [ctx, to, size, flags, _]: [u64; 5]) -> Result<u64, Fault> {
     ctx_arg(run, "get_stack", ctx)?;
     let size = size as u32 as usize;
-    run.check(to, size.max(1) as u64, true)?;
+    if size > 0 {
+        run.check(to, size as u64, true)?;
+    }
     if flags & USER_BUILD_ID != 0 {
         return Err(Fault::unsupported("stack traces with build ids"));
     }
