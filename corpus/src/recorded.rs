@@ -190,12 +190,12 @@ pub fn hash(bytes: &[u8]) -> String {
     format!("{h:016x}")
 }
 
-/// Replaces kernel addresses, which differ from boot to boot, by `0xADDR`: the immediates of `lddw` (`(18) r1 = 0xffff...`, sixteen
+/// Replaces kernel addresses, which differ from boot to boot, by `0xADDR`: the immediates of `lddw` (`(18) r1 = 0xff...`, sixteen
 /// digits) and nothing else, because a scalar's bounds may look alike.
 pub fn mask_addresses(log: &str) -> String {
     let mut out = String::with_capacity(log.len());
     for line in log.split_inclusive('\n') {
-        match line.find("(18) r").and_then(|at| line[at..].find("= 0xffff").map(|i| at + i + 2)) {
+        match line.find("(18) r").and_then(|at| line[at..].find("= 0xff").map(|i| at + i + 2)) {
             Some(at) if line[at + 2..].bytes().take_while(u8::is_ascii_hexdigit).count() == 16 => {
                 out.push_str(&line[..at]);
                 out.push_str("0xADDR");
@@ -214,7 +214,13 @@ mod tests {
     #[test]
     fn addresses_are_masked_and_numbers_are_not() {
         assert_eq!(mask_addresses("3: (18) r1 = 0xffff888100000000 ; x\n4"), "3: (18) r1 = 0xADDR ; x\n4");
-        for same in ["R1=scalar(umin=0xffffffff80000000)", "0: (18) r1 = 0xffff", "0: (18) r1 = 0xffffffff00 ; é"] {
+        assert_eq!(mask_addresses("3: (18) r1 = 0xff1e864d41ebd400"), "3: (18) r1 = 0xADDR");
+        for same in [
+            "R1=scalar(umin=0xffffffff80000000)",
+            "0: (18) r1 = 0xffff",
+            "0: (18) r1 = 0xffffffff00 ; é",
+            "0: (18) r1 = 0xff",
+        ] {
             assert_eq!(mask_addresses(same), same);
         }
     }

@@ -13,7 +13,7 @@ mod record;
 mod rules;
 mod subjects;
 mod sys;
-mod vm;
+pub(crate) mod vm;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -15,6 +15,11 @@ const DONE: &str = "guest: done";
 
 /// Boots `vmlinuz` with this program as init and these arguments, and passes on what it prints.
 pub fn run(vmlinuz: &Path, args: &[String]) -> Result<()> {
+    run_with(vmlinuz, args, &mut |line| println!("{line}"))
+}
+
+/// The same, line by line.
+pub fn run_with(vmlinuz: &Path, args: &[String], on_line: &mut dyn FnMut(&str)) -> Result<()> {
     let own = std::env::current_exe()?;
     let program = fs::read(&own)?;
     ensure!(
@@ -56,7 +61,7 @@ pub fn run(vmlinuz: &Path, args: &[String]) -> Result<()> {
         let line = line?;
         let line = line.trim_end_matches('\r');
         done |= line.starts_with(DONE);
-        println!("{line}");
+        on_line(line);
     }
     guest.wait()?;
     if done { Ok(()) } else { bail!("the guest ended before its questions did") }
