@@ -242,10 +242,18 @@ impl Reader<'_> {
             if !self.wanted(&record.program.name) {
                 continue;
             }
+            let program = match record.incomplete {
+                None => Ok(record.program),
+                Some(why) => Err(BadProgram {
+                    name: record.program.name,
+                    section: record.program.section,
+                    why: format!("the record is incomplete: {why}"),
+                }),
+            };
             visit(Case {
                 file: path.display().to_string(),
                 id: record.id,
-                program: Ok(record.program),
+                program,
                 vmlinux: record.vmlinux,
                 caps,
             })?;

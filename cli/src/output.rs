@@ -29,7 +29,8 @@ pub fn table(header: &[&str]) -> Table {
 pub fn lines(table: &Table) -> String {
     let mut out = String::new();
     for line in table.lines() {
-        out.push_str(line.trim_end());
+        // The style without borders still pads its first column.
+        out.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
         out.push('\n');
     }
     out

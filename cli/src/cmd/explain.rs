@@ -78,7 +78,7 @@ fn pieces(template: &str) -> Vec<String> {
 fn matches(pieces: &[String], line: &str) -> bool {
     let Some((first, rest)) = pieces.split_first() else { return false };
     let fixed: usize = pieces.iter().map(|p| p.trim().len()).sum();
-    let Some(mut left) = line.strip_prefix(first.as_str()).filter(|_| fixed >= 4) else { return false };
+    let Some(mut left) = line.strip_prefix(first.trim_end_matches('\n')).filter(|_| fixed >= 4) else { return false };
     for (i, piece) in rest.iter().enumerate() {
         let piece = piece.trim_end_matches('\n');
         if i + 1 == rest.len() {

@@ -1,6 +1,7 @@
 //! The subcommands, one file each: arguments, `run`, and how the result looks.
 
 pub mod asm;
+pub mod capture;
 pub mod completions;
 pub mod diff;
 pub mod disasm;

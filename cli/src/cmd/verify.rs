@@ -91,6 +91,7 @@ impl Printer {
 
     fn finish(self) -> Result<(), Failure> {
         match self {
+            Self::Human { rows, .. } if rows.is_empty() => {}
             Self::Human { rows, logs } => {
                 let text = human(&rows);
                 // With logs on stdout, for log tools to read unchanged, the table is a note.

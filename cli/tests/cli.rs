@@ -1,0 +1,193 @@
+//! The command line as users meet it: what goes to stdout, what to stderr, and the exit status. Hostile input is in `bad_input.rs`.
+
+mod common;
+
+use common::bpfverdict;
+
+/// Snapshots without what differs from run to run.
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"\d+\.\d ms", "[time]");
+    settings.add_filter(r#""duration_us":\d+"#, r#""duration_us":0"#);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+fn file(name: &str, text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (dir, path)
+}
+
+#[test]
+fn verify_shows_a_table_and_the_reasons() {
+    let said = bpfverdict(&["verify", "xdp/drop_udp.bpf.o", "rules/uninit_register.bpf.o"]);
+    snapshot("verify_human", &said.all());
+    assert_eq!(said.status, 1);
+}
+
+#[test]
+fn verify_of_what_is_accepted_ends_well() {
+    let said = bpfverdict(&["verify", "xdp/drop_udp.bpf.o"]);
+    assert_eq!((said.status, said.err.as_str()), (0, ""));
+}
+
+#[test]
+fn verify_speaks_json_lines() {
+    let said = bpfverdict(&["verify", "--format", "json", "--only", "bad", "rules/uninit_register.bpf.o"]);
+    snapshot("verify_json", &said.all());
+    let row: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    for field in [
+        "schema",
+        "file",
+        "program",
+        "section",
+        "prog_type",
+        "verdict",
+        "id",
+        "errno",
+        "message",
+        "insn",
+        "source",
+        "insns_processed",
+        "total_states",
+        "peak_states",
+        "max_states_per_insn",
+        "stack_depth",
+        "duration_us",
+    ] {
+        assert!(row.get(field).is_some(), "the contract names `{field}`");
+    }
+}
+
+#[test]
+fn verify_speaks_csv() {
+    let said = bpfverdict(&["verify", "--format", "csv", "xdp/pass_count.bpf.o", "xdp/drop_udp.bpf.o"]);
+    let rows: Vec<&str> = said.out.lines().collect();
+    assert_eq!(rows.len(), 3, "{}", said.out);
+    assert!(rows[0].starts_with("schema,file,program,section,prog_type,verdict,id,"), "{}", rows[0]);
+    assert_eq!(said.status, 0);
+}
+
+#[test]
+fn logs_are_alone_on_stdout() {
+    let said = bpfverdict(&["verify", "--log-level", "2", "xdp/pass_count.bpf.o"]);
+    snapshot("verify_log", &said.all());
+}
+
+#[test]
+fn records_keep_their_ids() {
+    let record = r#"{"id":"seven","load":{"prog_name":"p","prog_type":6,"license":"GPL","insns":"b7000000020000009500000000000000","insn_cnt":2,"maps":[]}}"#;
+    let (_dir, path) =
+        file("one.jsonl", &format!("{record}\n\n{}\n", record.replace("seven", "8").replace("b700", "bf10")));
+    let said = bpfverdict(&["verify", "--format", "json", &path]);
+    let rows: Vec<serde_json::Value> = said.out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(rows.len(), 2);
+    assert_eq!((rows[0]["id"].as_str(), rows[0]["verdict"].as_str()), (Some("seven"), Some("accept")));
+    assert_eq!((rows[1]["id"].as_str(), rows[1]["verdict"].as_str()), (Some("8"), Some("reject")));
+}
+
+#[test]
+fn assembly_goes_there_and_back() {
+    let (dir, path) = file("three.bpfasm", "r0 = 1\nif r1 == 0x0 goto pc+1\nr0 = 2\nexit\n");
+    let bin = dir.path().join("three.bin");
+    let bin = bin.to_str().unwrap();
+    assert_eq!(bpfverdict(&["asm", &path, "-o", bin]).status, 0);
+    let said = bpfverdict(&["disasm", "--type", "xdp", bin]);
+    snapshot("disasm", &said.all());
+    assert_eq!(bpfverdict(&["verify", "--type", "xdp", bin]).status, 0);
+    assert_eq!(bpfverdict(&["verify", "--type", "xdp", &path]).status, 0);
+}
+
+#[test]
+fn a_program_runs_alike_in_both_engines() {
+    let (_dir, path) =
+        file("in.toml", "packet = \"ffffffffffff00000000000008000000000000000000000000000000000000000000\"\n");
+    let run = |engine: &str| {
+        let said =
+            bpfverdict(&["run", "xdp/pass_count.bpf.o", "--engine", engine, "--input", &path, "--format", "json"]);
+        assert_eq!(said.status, 0, "{}", said.err);
+        let mut v: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        v["engine"] = "".into();
+        v["duration_ns"] = 0.into();
+        v
+    };
+    let interp = run("interp");
+    assert_eq!(interp["retval"], 2);
+    assert_eq!(interp, run("jit"));
+}
+
+#[test]
+fn run_asks_which_program() {
+    let said = bpfverdict(&["run", "rules/alignment.bpf.o"]);
+    assert_eq!(said.status, 2);
+    assert!(said.err.contains("choose a program with --only; there are good, bad"), "{}", said.err);
+}
+
+#[test]
+fn explain_takes_ids_messages_and_logs() {
+    let said = bpfverdict(&["explain", "R0 !read_ok"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let id = said.out.split(' ').next().unwrap().to_owned();
+    assert!(bpfverdict(&["explain", &id]).out.contains("!read_ok"));
+    let (_dir, path) = file("log", "0: (bf) r0 = r2\nR2 !read_ok\nprocessed 1 insns\n");
+    assert!(bpfverdict(&["explain", &path]).out.contains(&id));
+    assert_eq!(bpfverdict(&["explain", "no such thing"]).status, 2);
+}
+
+#[test]
+fn recorded_answers_are_called_recorded() {
+    let said = bpfverdict(&["diff", "corpus", "--engine", "recorded", "--only", "drop_udp"]);
+    assert!(said.err.contains("RECORDED"), "{}", said.err);
+    snapshot("diff_recorded", &said.out);
+    assert_eq!(said.status, 0, "{}", said.out);
+}
+
+#[cfg(not(feature = "live"))]
+#[test]
+fn what_needs_a_kernel_says_that_this_build_has_none() {
+    for args in [
+        &["diff", "xdp/drop_udp.bpf.o"][..],
+        &["fuzz", "--cases", "1"],
+        &["run", "xdp/pass_count.bpf.o", "--engine", "kernel"],
+    ] {
+        let said = bpfverdict(args);
+        assert_eq!(said.status, 3, "{args:?}: {}", said.err);
+        assert!(said.err.contains("not built with the live kernel engine"), "{args:?}: {}", said.err);
+    }
+}
+
+#[test]
+fn every_command_explains_itself() {
+    for command in ["verify", "run", "diff", "disasm", "asm", "jit", "fuzz", "kernels", "explain", "completions", "man"]
+    {
+        let said = bpfverdict(&[command, "--help"]);
+        assert_eq!(said.status, 0);
+        assert!(said.out.contains("Exit status:"), "{command} does not tell its exit status");
+        assert!(said.out.contains("Example"), "{command} has no example");
+    }
+}
+
+#[test]
+fn bad_usage_is_status_two() {
+    for args in
+        [&["verify"][..], &["nonsense"], &["verify", "--format", "xml", "x"], &["verify", "--log-level", "8", "x"]]
+    {
+        assert_eq!(bpfverdict(args).status, 2, "{args:?}");
+    }
+}
+
+#[test]
+fn an_unknown_kernel_is_named_with_those_there_are() {
+    let said = bpfverdict(&["verify", "--kernel", "4.4", "xdp/drop_udp.bpf.o"]);
+    assert_eq!(said.status, 3);
+    assert!(said.err.contains("4.4") && said.err.contains("6.18"), "{}", said.err);
+}
+
+#[test]
+fn scripts_and_manual_are_made() {
+    assert!(bpfverdict(&["completions", "bash"]).out.contains("bpfverdict"));
+    assert!(bpfverdict(&["man"]).out.contains(".TH"));
+    assert_eq!(bpfverdict(&["kernels", "list"]).status, 0);
+}
