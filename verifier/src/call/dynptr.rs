@@ -32,10 +32,12 @@ impl Verifier<'_> {
             return Err(Reject::ObjectOffsetVariable { what });
         };
         let off = reg.off.wrapping_add(var as i32);
-        if off % 8 != 0 || off >= 0 || (off.unsigned_abs() as usize) / 8 < slots {
+        // Division towards zero: the frame's very top counts as its first slot, as in the kernel.
+        let slot = off.wrapping_neg().wrapping_sub(1) / 8;
+        if off % 8 != 0 || slot + 1 < slots as i32 {
             return Err(Reject::ObjectOffset { what, off });
         }
-        let slot = (off.unsigned_abs() as usize) / 8 - 1;
+        let slot = slot as usize;
         let frame = reg.frameno as usize;
         if slot >= self.cur.frames[frame].stack.len() {
             return Ok(None);

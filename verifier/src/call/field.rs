@@ -183,8 +183,16 @@ impl Verifier<'_> {
 
     /// The pointer in `regno` may be put into the kptr slot: flags, offset and type fit.
     pub(crate) fn check_kptr_value(&mut self, regno: u8, reg: &Reg, field: &KptrField) -> R {
+        let mismatch = |v: &Self, name: String| {
+            let target = v.btf_type_name(field.btf, field.type_id).to_owned();
+            let or = if field.untrusted { format!(" or untrusted_ptr_{target}") } else { String::new() };
+            Reject::KptrType { reg: regno, ty: reg.ty, name, target, or }
+        };
+        let Some((btf, id)) = reg.btf().filter(|_| reg.ty.kind == Kind::Btf) else {
+            return Err(mismatch(self, String::new()));
+        };
         let mut allowed = Flags::MAYBE_NULL;
-        if field.btf == BtfId::KERNEL {
+        if btf == BtfId::KERNEL {
             allowed = allowed | Flags::TRUSTED | Flags::RCU;
             if field.untrusted {
                 allowed = allowed | Flags::UNTRUSTED;
@@ -195,14 +203,6 @@ impl Verifier<'_> {
                 allowed = allowed | Flags::PERCPU;
             }
         }
-        let mismatch = |v: &Self, name: String| {
-            let target = v.btf_type_name(field.btf, field.type_id).to_owned();
-            let or = if field.untrusted { format!(" or untrusted_ptr_{target}") } else { String::new() };
-            Reject::KptrType { reg: regno, ty: reg.ty, name, target, or }
-        };
-        let Some((btf, id)) = reg.btf().filter(|_| reg.ty.kind == Kind::Btf) else {
-            return Err(mismatch(self, String::new()));
-        };
         if !reg.ty.flags.without(allowed).is_empty() {
             return Err(mismatch(self, String::new()));
         }

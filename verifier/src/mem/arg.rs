@@ -57,18 +57,19 @@ impl Verifier<'_> {
                 let limit = reg.map().map_or(0, |m| self.map(m).def.key_size);
                 self.check_region(regno, reg.off, size, limit, false)
             }
-            Kind::MapValue if !reg.ty.maybe_null() => {
+            // A pointer that may be NULL gets here where NULL is an argument, too: its bounds count all the same.
+            Kind::MapValue => {
                 let Some(map) = reg.map() else { return Err(Reject::bug("map value without map")) };
                 self.check_map_flags(map, reg.off, size, access)?;
                 self.check_value_access(regno, reg.off, size, zero_allowed, true)
             }
-            Kind::Mem if !reg.ty.maybe_null() => {
+            Kind::Mem => {
                 if rdonly && writes {
                     return Err(Reject::CannotWrite { reg: regno, ty: reg.ty });
                 }
                 self.check_region(regno, reg.off, size, reg.mem_size(), zero_allowed)
             }
-            Kind::Buf if !reg.ty.maybe_null() => {
+            Kind::Buf => {
                 if rdonly && writes {
                     return Err(Reject::CannotWrite { reg: regno, ty: reg.ty });
                 }
@@ -76,7 +77,7 @@ impl Verifier<'_> {
                 self.check_buffer(&q, reg, reg.off, if rdonly { "rdonly" } else { "rdwr" })
             }
             Kind::Stack => self.check_stack_arg(regno, reg, size, access, zero_allowed, raw),
-            Kind::Btf if !reg.ty.maybe_null() => {
+            Kind::Btf => {
                 let q = Request { off: 0, ..request(regno, size, Access::Read) };
                 self.btf_access(&q, reg)
             }
