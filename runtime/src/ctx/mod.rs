@@ -124,6 +124,10 @@ impl Context {
         self.block.u32(off as usize)
     }
 
+    pub fn u64_at(&self, off: u32) -> u64 {
+        self.block.u64(off as usize)
+    }
+
     pub fn set_u32(&self, off: u32, value: u32) {
         self.set_bytes(off, &value.to_le_bytes());
     }

@@ -2,6 +2,7 @@
 //! stand-in.
 
 use super::Family;
+use crate::ctx::Family as CtxFamily;
 use crate::fault::Fault;
 use crate::run::Run;
 
@@ -24,6 +25,9 @@ pub const FAMILY: Family = &[
     (178, no_such_socket),
     (196, no_such_socket),
 ];
+
+/// Offset of `__sk_buff.sk`.
+const SKB_SK: u32 = 168;
 
 fn cookie(run: &mut Run<'_>, _: [u64; 5]) -> Result<u64, Fault> {
     Ok(run.world.values.socket_cookie)
@@ -48,12 +52,23 @@ fn release(_: &mut Run<'_>, _: [u64; 5]) -> Result<u64, Fault> {
     Err(Fault::arg("sk_release", 1, "no socket was looked up"))
 }
 
-/// The context's socket is a full one.
-fn fullsock(_: &mut Run<'_>, [sock, ..]: [u64; 5]) -> Result<u64, Fault> {
+/// The socket behind a packet's context is the only one whose kind is known: full, but no TCP, UDP or listening socket. A kernel object's
+/// kind is not modelled.
+fn known(run: &Run<'_>, sock: u64) -> Result<(), Fault> {
+    let own = (run.ctx.family == CtxFamily::Skb).then(|| run.ctx.u64_at(SKB_SK));
+    if sock == 0 || own == Some(sock) {
+        Ok(())
+    } else {
+        Err(Fault::unsupported("conversion of a kernel socket object"))
+    }
+}
+
+fn fullsock(run: &mut Run<'_>, [sock, ..]: [u64; 5]) -> Result<u64, Fault> {
+    known(run, sock)?;
     Ok(sock)
 }
 
-/// The context's socket is no TCP, UDP or listening socket.
-fn no_such_socket(_: &mut Run<'_>, _: [u64; 5]) -> Result<u64, Fault> {
+fn no_such_socket(run: &mut Run<'_>, [sock, ..]: [u64; 5]) -> Result<u64, Fault> {
+    known(run, sock)?;
     Ok(0)
 }
