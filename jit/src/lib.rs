@@ -115,10 +115,7 @@ impl Compiled {
         run.engine = &Jit;
         let context = run.ctx.addr();
         let r0 = self.call(run, 0, [context, 0, 0, 0, 0])?;
-        // An exception has unwound everything: its cookie is the program's result.
-        let r0 = run.thrown.take().unwrap_or(r0);
-        run.finish()?;
-        Ok(r0)
+        run.settle(r0)
     }
 
     /// Calls a function of the program in a new frame.

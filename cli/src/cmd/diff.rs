@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let mut diff = Diff {
         kernel: kernel.ok(),
         ours: Verifier { profile: profile.clone() },
-        interp: Userspace::new(Backend::Interpreter, btf.clone()),
+        interp: Userspace::new(Backend::Interpreter, btf.clone()).with_facts(profile.clone()),
         jit: Userspace::new(Backend::Jit, btf).with_facts(profile.clone()),
         ledger: Ledger::shipped().map_err(|e| Failure::input(format!("known.toml: {e}")))?,
         lines: Vec::new(),

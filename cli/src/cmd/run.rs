@@ -72,7 +72,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let input = with_packet(input, chosen.prog_type);
     let btf = Some(profile.btf().clone());
     let mut engine: Box<dyn Engine> = match args.engine {
-        Which::Interp => Box::new(Userspace::new(Backend::Interpreter, btf)),
+        Which::Interp => Box::new(Userspace::new(Backend::Interpreter, btf).with_facts(profile.clone())),
         Which::Jit => Box::new(Userspace::new(Backend::Jit, btf).with_facts(profile.clone())),
         Which::Kernel => kernel_diff::live::host()?,
     };
