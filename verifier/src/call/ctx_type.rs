@@ -97,3 +97,33 @@ pub(crate) fn check_tagged(btf: &Btf, pointee: u32, prog: &ProgContext<'_>, arg:
     }
     if name == user { Ok(()) } else { Err(Reject::CtxArgName { arg, user }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_names_agree_with_the_kernels_own_table() {
+        let profile = spec::Profile::default();
+        let btf = profile.btf();
+        let table = btf.find_by_name_kind("bpf_ctx_convert", Kind::Struct).expect("every kernel with BTF has it");
+        let pointee = |member: &str| {
+            let m = btf.find_member(table, member)?;
+            btf.resolve(m.type_id).map(|(id, _)| btf.name(id).to_owned())
+        };
+        for ty in [ProgType::Xdp, ProgType::SchedCls, ProgType::SockOps, ProgType::SkLookup, ProgType::Netfilter] {
+            let (user, kern) = context_struct(ty).expect("named context");
+            assert_eq!(pointee(&format!("BPF_PROG_TYPE_{}_prog", ty.name())).as_deref(), Some(user), "{ty}");
+            assert_eq!(pointee(&format!("BPF_PROG_TYPE_{}_kern", ty.name())).as_deref(), Some(kern), "{ty}");
+        }
+    }
+
+    #[test]
+    fn a_packet_context_has_two_names() {
+        let profile = spec::Profile::default();
+        let btf = profile.btf();
+        let id = |name| btf.find_by_name_kind(name, Kind::Struct).expect("kernel struct");
+        assert!(is_context(btf, id("xdp_md"), ProgType::Xdp) && is_context(btf, id("xdp_buff"), ProgType::Xdp));
+        assert!(!is_context(btf, id("sk_buff"), ProgType::Xdp) && !is_context(btf, id("xdp_md"), ProgType::Syscall));
+    }
+}

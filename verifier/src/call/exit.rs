@@ -175,3 +175,16 @@ impl Verifier<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::RangeText;
+
+    #[test]
+    fn only_bounds_that_say_something_are_named() {
+        assert_eq!(RangeText(0, 1).to_string(), " smin=0 smax=1");
+        assert_eq!(RangeText(i64::MIN, 7).to_string(), " smax=7");
+        assert_eq!(RangeText(-4095, i64::MAX).to_string(), " smin=-4095");
+        assert_eq!(RangeText(i64::MIN, i64::MAX).to_string(), " unknown scalar value");
+    }
+}

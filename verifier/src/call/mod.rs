@@ -104,3 +104,16 @@ impl Verifier<'_> {
         Ok(flow)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::HelperName;
+
+    #[test]
+    fn helpers_are_named_with_their_number() {
+        assert_eq!(HelperName(1).to_string(), "bpf_map_lookup_elem#1");
+        assert_eq!(HelperName(0).to_string(), "bpf_unspec#0");
+        assert_eq!(HelperName(212).to_string(), "unknown#212");
+        assert_eq!(HelperName(-5).to_string(), "unknown#-5");
+    }
+}

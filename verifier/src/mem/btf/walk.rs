@@ -218,3 +218,47 @@ pub fn access(btf: &Btf, id: u32, off: u32, size: u32) -> R<Hit> {
     }
     Err(Reject::unsupported("BTF types nested too deeply"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A struct of the kernel, and where one of its members lies.
+    fn member(btf: &Btf, name: &str, member: &str) -> (u32, u32) {
+        let id = btf.find_by_name_kind(name, Kind::Struct).expect("kernel struct");
+        (id, btf.find_member(id, member).expect("member").bit_offset / 8)
+    }
+
+    #[test]
+    fn pointers_are_found_whole_or_not_at_all() {
+        let profile = spec::Profile::default();
+        let btf = profile.btf();
+        let (task, off) = member(btf, "task_struct", "group_leader");
+        let hit = access(btf, task, off, 8);
+        assert!(
+            matches!(hit, Ok(Hit::Pointer { id, flags: Flags::NONE, ref member }) if id == task && member == "group_leader")
+        );
+        assert!(matches!(access(btf, task, off, 4), Err(Reject::WalkPartOfPointer { size: 4, .. })));
+        let (_, stack) = member(btf, "task_struct", "stack");
+        assert_eq!(access(btf, task, stack, 8), Ok(Hit::Memory));
+    }
+
+    #[test]
+    fn arrays_and_structs_end_where_they_end() {
+        let profile = spec::Profile::default();
+        let btf = profile.btf();
+        let (task, comm) = member(btf, "task_struct", "comm");
+        assert_eq!(access(btf, task, comm, 16), Ok(Hit::Scalar));
+        assert!(matches!(access(btf, task, comm, 17), Err(Reject::WalkBeyondMember { .. })));
+        let size = btf.resolve_size(task).expect("sized");
+        assert!(matches!(access(btf, task, size, 1), Err(Reject::WalkBeyondStruct { .. })));
+    }
+
+    #[test]
+    fn a_struct_begins_with_its_first_member() {
+        let profile = spec::Profile::default();
+        let btf = profile.btf();
+        let id = |name| btf.find_by_name_kind(name, Kind::Struct).expect("kernel struct");
+        assert_eq!(Walk::default().step(btf, id("sock"), 0, 1), Ok(Hit::Nested(id("sock_common"))));
+    }
+}
