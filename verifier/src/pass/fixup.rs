@@ -24,6 +24,7 @@ impl Verifier<'_> {
             }
         }
         self.final_depths = Some(depths);
+        self.check_removed_targets(&live)?;
         let mut throws = false;
         for i in 0..self.insns.len() {
             let insn = self.insns[i];
@@ -60,6 +61,25 @@ impl Verifier<'_> {
         };
         let live: Vec<usize> = (0..self.subprogs.len()).filter(|s| kept(*s)).collect();
         (live.iter().map(|s| self.subprogs[*s].stack_depth).collect(), live)
+    }
+
+    /// A callback that is referenced but never entered (`bpf_loop` with no rounds) is dead code and removed. What referred to it then
+    /// refers to the next function, and there may be none.
+    fn check_removed_targets(&self, live: &[usize]) -> R {
+        let last = live.last().copied().unwrap_or(0);
+        for (i, insn) in self.insns.iter().enumerate() {
+            let refers = (insn.code == LDIMM64 && insn.src == BPF_PSEUDO_FUNC)
+                || (insn.code == BPF_JMP | BPF_CALL && insn.src == BPF_PSEUDO_CALL);
+            if !refers || !self.aux[i].seen {
+                continue;
+            }
+            if self.subprog_at(i as i32 + insn.imm + 1).is_some_and(|s| s > last) {
+                // The kernel's index is that of the rewritten program, which is not made here.
+                let end = self.aux.iter().filter(|a| a.seen).count();
+                return Err(Reject::bug(format!("No program to jit at insn {end} (subprog < 0)")));
+            }
+        }
+        Ok(())
     }
 
     /// A may_goto that is walked and does not jump to what becomes its next instruction.
