@@ -1,6 +1,7 @@
 //! The real kernel as an engine, and comparison: programs go through several engines, every difference is typed. The only crate
 //! that knows `bpf(2)` or libbpf. How programs are made up is not here (see `fuzz`), nor is judging them (see `verifier`).
 
+pub mod capture;
 pub mod corpus_input;
 pub mod engine;
 pub mod input;

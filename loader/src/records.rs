@@ -18,6 +18,8 @@ pub struct Record {
     pub program: Program,
     /// Capabilities of who loads, `None` = all.
     pub caps: Option<Vec<String>>,
+    /// Why `program` is not all that the kernel was told; whoever judges it judges another program.
+    pub incomplete: Option<String>,
 }
 
 /// Reads records whose file names are relative to a folder; each BTF file is parsed once.
@@ -32,6 +34,7 @@ struct RawRecord {
     id: Option<serde_json::Value>,
     vmlinux: Option<String>,
     caps: Option<Vec<String>>,
+    incomplete: Option<String>,
     /// Where the program came from, in recorded sets.
     prog: Option<String>,
     section: Option<String>,
@@ -118,7 +121,7 @@ impl Reader {
             other => other.to_string(),
         });
         let program = self.program(raw.load, raw.prog, raw.section)?;
-        Ok(Record { id, vmlinux, program, caps: raw.caps })
+        Ok(Record { id, vmlinux, program, caps: raw.caps, incomplete: raw.incomplete })
     }
 
     fn vmlinux(&mut self, path: &str) -> Result<Arc<Btf>, Error> {
