@@ -8,7 +8,7 @@ mod sock;
 mod sockets;
 mod xdp;
 
-use crate::profile::{Caps, Patches};
+use crate::profile::Caps;
 use crate::prog::{AttachType, ProgContext, ProgType};
 
 /// Which way a context is touched. ST and STX obey the same rules.
@@ -188,10 +188,10 @@ impl CtxAccess {
 /// The context of this program on 6.18.44 (on other kernels: [`crate::Profile::ctx`]); `None` for types whose context is typed by
 /// BTF, and for EXT (ask for its target).
 pub fn layout(prog: &ProgContext<'_>) -> Option<Layout> {
-    layout_with(prog, &Patches::V6_18_44)
+    layout_with(prog, true)
 }
 
-pub(crate) fn layout_with(prog: &ProgContext<'_>, patches: &Patches) -> Option<Layout> {
+pub(crate) fn layout_with(prog: &ProgContext<'_>, kprobe_writes: bool) -> Option<Layout> {
     use ProgType::*;
     Some(match prog.prog_type {
         SocketFilter => skb::layout(skb::SOCKET_FILTER),
@@ -212,7 +212,7 @@ pub(crate) fn layout_with(prog: &ProgContext<'_>, patches: &Patches) -> Option<L
         CgroupSysctl => plain::sysctl(),
         Netfilter => plain::netfilter(),
         PerfEvent => plain::perf_event(),
-        Kprobe => plain::kprobe(!patches.kprobe_ctx_read_only),
+        Kprobe => plain::kprobe(kprobe_writes),
         Tracepoint => plain::tracepoint(),
         RawTracepoint => plain::raw_tracepoint(),
         RawTracepointWritable => plain::raw_tracepoint_writable(),

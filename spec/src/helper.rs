@@ -4,6 +4,7 @@
 mod availability;
 mod protos;
 
+pub(crate) use availability::Label;
 pub use availability::{Availability, Column, HelperAvail, Need};
 pub use protos::PROTOS;
 

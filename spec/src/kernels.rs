@@ -1,5 +1,6 @@
-//! What each recorded kernel offers: program types, map types, helpers, instructions, kfuncs. Says what a kernel lacks; that a
-//! program loads there is a profile's question, not this table's. Recorded by `cargo xtask profile --record`, one file a kernel.
+//! What each recorded kernel offers: program types, attach types, map types, helpers, instructions, kfuncs. Says what a kernel lacks;
+//! that a program loads there is a profile's question, not this table's. Recorded by `cargo xtask profile --record`, one file a kernel;
+//! what single programs are offered is in `offers`, releases between two recordings in `since`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
@@ -10,20 +11,20 @@ use crate::prog::ProgType;
 
 /// The recordings, oldest kernel first.
 const RECORDS: &[&str] = &[
-    include_str!("../profiles/kernels/5.10.txt"),
-    include_str!("../profiles/kernels/6.1.txt"),
-    include_str!("../profiles/kernels/6.12.txt"),
+    include_str!("../profiles/5.10/kernel.txt"),
+    include_str!("../profiles/6.1/kernel.txt"),
+    include_str!("../profiles/6.12/kernel.txt"),
     include_str!("../profiles/kernels/6.16.txt"),
     include_str!("../profiles/kernels/6.17.txt"),
     include_str!("../profiles/kernels/6.18.txt"),
     include_str!("../profiles/kernels/6.19.txt"),
     include_str!("../profiles/kernels/7.0.txt"),
     include_str!("../profiles/kernels/7.1.txt"),
-    include_str!("../profiles/kernels/7.2.txt"),
+    include_str!("../profiles/7.2/kernel.txt"),
 ];
 
 /// Instructions that came after the first kernel here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Feature {
     /// Atomics that return the old value, exchange, compare and exchange, and, or, xor.
     FetchAtomics,
@@ -37,6 +38,7 @@ pub enum Feature {
     Bswap,
     /// Jumps with 32-bit offsets.
     Gotol,
+    /// The loop that ends by itself.
     MayGoto,
     /// load_acquire and store_release.
     AcquireRelease,
@@ -74,16 +76,46 @@ pub struct Kernel {
     /// `6.1.192`.
     pub version: &'static str,
     types: HashSet<ProgType>,
+    /// For each type the attach types it may be loaded with; without an entry nobody asked.
+    attach: HashMap<ProgType, Vec<(u32, u32)>>,
     maps: HashSet<MapType>,
+    /// How many helper numbers there are, 0 if nobody asked.
+    helper_count: HelperId,
     /// For each type the helpers that some program of it is offered.
     helpers: HashMap<ProgType, Vec<(HelperId, HelperId)>>,
     features: HashSet<&'static str>,
+    lacks: HashMap<&'static str, Refusal>,
     kfuncs: HashSet<&'static str>,
+}
+
+/// How a kernel refuses an instruction that it does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Positive.
+    pub errno: i32,
+    /// Wherever the instruction stands; otherwise only where a path reaches it.
+    pub before_walk: bool,
+    pub words: &'static str,
 }
 
 impl Kernel {
     pub fn has_type(&self, ty: ProgType) -> bool {
         self.types.contains(&ty)
+    }
+
+    /// The series: `6.1`.
+    pub fn series(&self) -> &'static str {
+        self.version.match_indices('.').nth(1).map_or(self.version, |(end, _)| &self.version[..end])
+    }
+
+    /// Whether a program of this type may be loaded with the attach type; `None` if that was not asked.
+    pub fn has_attach(&self, ty: ProgType, attach: u32) -> Option<bool> {
+        self.attach.get(&ty).map(|ranges| contains(ranges, attach))
+    }
+
+    /// Whether there is a helper of this number, whoever may call it.
+    pub fn has_helper_number(&self, id: HelperId) -> bool {
+        self.helper_count == 0 || id < self.helper_count
     }
 
     pub fn has_map(&self, ty: MapType) -> bool {
@@ -92,11 +124,16 @@ impl Kernel {
 
     /// Whether some program of this type may call the helper.
     pub fn has_helper(&self, ty: ProgType, id: HelperId) -> bool {
-        self.helpers.get(&ty).is_some_and(|ranges| ranges.iter().any(|&(low, high)| (low..=high).contains(&id)))
+        self.helpers.get(&ty).is_some_and(|ranges| contains(ranges, id))
     }
 
     pub fn has_feature(&self, feature: Feature) -> bool {
         self.features.contains(feature.name())
+    }
+
+    /// How the kernel refuses the instruction; `None` if it has it or was not asked.
+    pub fn refuses(&self, feature: Feature) -> Option<Refusal> {
+        self.lacks.get(feature.name()).copied()
     }
 
     pub fn has_kfunc(&self, name: &str) -> bool {
@@ -104,7 +141,7 @@ impl Kernel {
     }
 
     /// Reads a recording: a line is a kind and its words.
-    fn parse(text: &'static str) -> Result<Kernel, String> {
+    pub(crate) fn parse(text: &'static str) -> Result<Kernel, String> {
         let mut kernel = Kernel::default();
         for line in text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
             let bad = || format!("cannot read {line:?}");
@@ -116,10 +153,16 @@ impl Kernel {
                 "maps" => kernel.maps = words.map(MapType::from_name).collect::<Option<_>>().ok_or_else(bad)?,
                 "features" => kernel.features = words.collect(),
                 "kfuncs" => kernel.kfuncs = words.collect(),
-                "helpers" => {
+                "count" => kernel.helper_count = rest.parse().map_err(|_| bad())?,
+                "lacks" => {
+                    let (name, refusal) = refusal(rest).ok_or_else(bad)?;
+                    kernel.lacks.insert(name, refusal);
+                }
+                "helpers" | "attach" => {
                     let (ty, ranges) = rest.split_once(' ').ok_or_else(bad)?;
                     let ranges = ranges.split(',').map(range).collect::<Option<_>>();
-                    kernel.helpers.insert(ProgType::from_name(ty).ok_or_else(bad)?, ranges.ok_or_else(bad)?);
+                    let table = if kind == "helpers" { &mut kernel.helpers } else { &mut kernel.attach };
+                    table.insert(ProgType::from_name(ty).ok_or_else(bad)?, ranges.ok_or_else(bad)?);
                 }
                 _ => return Err(bad()),
             }
@@ -132,6 +175,22 @@ impl Kernel {
 fn range(text: &str) -> Option<(HelperId, HelperId)> {
     let (low, high) = text.split_once('-').unwrap_or((text, text));
     Some((low.parse().ok()?, high.parse().ok()?))
+}
+
+fn contains(ranges: &[(u32, u32)], number: u32) -> bool {
+    ranges.iter().any(|&(low, high)| (low..=high).contains(&number))
+}
+
+/// `movsx 22 walk BPF_MOV uses reserved fields`.
+fn refusal(text: &'static str) -> Option<(&'static str, Refusal)> {
+    let mut words = text.splitn(4, ' ');
+    let (name, errno, stage) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
+    Some((name, Refusal { errno, before_walk: stage == "form", words: words.next().unwrap_or("") }))
+}
+
+/// The recorded kernel of this series (`6.1`).
+pub fn of_series(series: &str) -> Option<&'static Kernel> {
+    all().iter().find(|k| k.series() == series)
 }
 
 /// The recorded kernels, oldest first.
@@ -162,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_came_when() {
-        let first = |has: &dyn Fn(&Kernel) -> bool| since(has).map(|k| k.version.rsplit_once('.').map_or("", |v| v.0));
+        let first = |has: &dyn Fn(&Kernel) -> bool| since(has).map(Kernel::series);
         assert_eq!(first(&|k| k.has_type(ProgType::Netfilter)), Some("6.12"));
         assert_eq!(first(&|k| k.has_type(ProgType::Syscall)), Some("6.1"));
         assert_eq!(first(&|k| k.has_map(MapType::Arena)), Some("6.12"));

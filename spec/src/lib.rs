@@ -10,8 +10,10 @@ pub mod kernels;
 pub mod kfunc;
 pub mod lsm;
 pub mod map;
+pub mod offers;
 pub mod profile;
 pub mod prog;
+pub mod since;
 pub mod tracing;
 
 pub use errno::Errno;

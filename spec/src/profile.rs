@@ -1,19 +1,26 @@
-//! A profile: which kernel the facts are asked of, and with which privileges. Version, patch-level switches, configuration,
-//! capabilities, helper availability, the kernel's BTF (inflated and parsed when first asked for).
-//! Files of a profile live in `profiles/<version>/`; adding a kernel is adding a folder and a row of [`EMBEDDED`].
+//! A profile: which kernel the facts are asked of, and with which privileges. Version, patch-level switches, capabilities, helper
+//! availability, the kernel's BTF (inflated and parsed when first asked for). Its configuration is in `config`.
+//! A kernel whose verifier is modelled is a row of [`EMBEDDED`]. Of others it is known what they offer ([`Other`], read by `disk`).
 
 use std::sync::{Arc, OnceLock};
 
 use crate::ctx::{self, Layout};
 use crate::helper::{Availability, Column, HelperAvail, HelperId};
+use crate::kernels::Kernel;
 use crate::kfunc::{self, Kfunc};
-use crate::prog::ProgContext;
+use crate::offers::Offered;
+use crate::prog::{ProgContext, ProgType};
+
+mod config;
+mod disk;
+
+pub use config::{Config, Lockdown};
+pub use disk::{FOLDER_VARIABLE, Folders, Other};
 
 /// One kernel of the table below.
 struct Embedded {
     name: &'static str,
     version: Version,
-    config: Config,
     helpers: &'static str,
     btf: &'static [u8],
     availability: OnceLock<Availability>,
@@ -24,16 +31,6 @@ struct Embedded {
 static EMBEDDED: [Embedded; 1] = [Embedded {
     name: "6.18",
     version: Version { major: 6, minor: 18, patch: 44 },
-    // The BTF is that of this very kernel, so the configuration is too.
-    config: Config {
-        lockdown: Lockdown::Integrity,
-        kprobe_override: false,
-        lirc_mode2: false,
-        error_injection: false,
-        kallsyms_all: false,
-        max_cpus: 256,
-        ..Config::FULL
-    },
     helpers: include_str!("../profiles/6.18/helpers.txt"),
     btf: include_bytes!("../profiles/6.18/vmlinux.btf.lz4"),
     availability: OnceLock::new(),
@@ -45,6 +42,15 @@ pub struct Version {
     pub major: u16,
     pub minor: u16,
     pub patch: u16,
+}
+
+impl Version {
+    /// `6.1` or `6.1.192-whatever`; anything else sorts before every version.
+    pub fn parse(text: &str) -> Version {
+        let mut numbers = text.split(['.', '-', '+']).map(|n| n.parse().unwrap_or(0));
+        let mut next = || numbers.next().unwrap_or(0);
+        Version { major: next(), minor: next(), patch: next() }
+    }
 }
 
 impl std::fmt::Display for Version {
@@ -106,8 +112,6 @@ pub struct Patches {
     pub var_store_clears_slot: bool,
     /// bpf_throw's leak messages begin with `bpf_throw` and locks are looked at in every frame.
     pub throw_own_prefix: bool,
-    /// KPROBE programs cannot write their registers; otherwise they can, and it matters at attach. (6.19.14 lets them.)
-    pub kprobe_ctx_read_only: bool,
     /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.
     pub ld_abs_returns: bool,
 }
@@ -127,80 +131,12 @@ impl Patches {
             arena_alu_source: newer,
             var_store_clears_slot: newer,
             throw_own_prefix: newer,
-            kprobe_ctx_read_only: newer,
             ld_abs_returns: newer,
         }
     }
 
     pub const V6_18_44: Patches = Patches::all(true);
     pub const V6_18_15: Patches = Patches::all(false);
-}
-
-/// `lockdown=`: what it takes away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lockdown {
-    None,
-    /// probe_write_user is gone.
-    Integrity,
-    /// Reading kernel memory (probe_read, probe_read_kernel and their `_str`) too.
-    Confidentiality,
-}
-
-/// How the kernel is configured and started, as far as a verdict depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
-    pub lockdown: Lockdown,
-    /// CONFIG_BPF_KPROBE_OVERRIDE: the helper override_return.
-    pub kprobe_override: bool,
-    /// CONFIG_BPF_LIRC_MODE2: the program type.
-    pub lirc_mode2: bool,
-    /// CONFIG_BPF_LSM.
-    pub lsm: bool,
-    /// CONFIG_NETFILTER_BPF_LINK.
-    pub netfilter_link: bool,
-    /// CONFIG_PERF_EVENTS.
-    pub perf_events: bool,
-    /// CONFIG_FUNCTION_ERROR_INJECTION: system calls may be modified and traced by sleepable programs.
-    pub error_injection: bool,
-    /// CONFIG_KALLSYMS_ALL: kernel variables have addresses that programs can be given.
-    pub kallsyms_all: bool,
-    /// CONFIG_PREEMPT_RT.
-    pub preempt_rt: bool,
-    /// The JIT is on and supports what x86-64's does (kfuncs, arena, exceptions, private stack, far atomics).
-    pub jit: bool,
-    /// `kernel.unprivileged_bpf_disabled` is not 0.
-    pub unprivileged_disabled: bool,
-    /// NR_CPUS: the largest CPUMAP.
-    pub max_cpus: u32,
-    /// `kernel.perf_event_max_stack`: the deepest STACK_TRACE.
-    pub max_stack: u32,
-    pub page_size: u32,
-}
-
-impl Config {
-    /// x86-64 with everything on and no lockdown.
-    pub const FULL: Config = Config {
-        lockdown: Lockdown::None,
-        kprobe_override: true,
-        lirc_mode2: true,
-        lsm: true,
-        netfilter_link: true,
-        perf_events: true,
-        error_injection: true,
-        kallsyms_all: true,
-        preempt_rt: false,
-        jit: true,
-        unprivileged_disabled: true,
-        max_cpus: 8192,
-        max_stack: 127,
-        page_size: 4096,
-    };
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        Config::FULL
-    }
 }
 
 /// A kernel and a loader. Cheap to make and to clone.
@@ -214,6 +150,7 @@ pub struct Profile {
     /// nr_cpu_ids: what get_smp_processor_id stays below.
     pub nr_cpus: u32,
     own_btf: Option<Arc<btf::Btf>>,
+    other: Option<Arc<Other>>,
 }
 
 impl std::fmt::Debug for Profile {
@@ -229,7 +166,7 @@ impl std::fmt::Debug for Profile {
 }
 
 impl Default for Profile {
-    /// Linux 6.18 LTS at patch level 44, loader with every capability.
+    /// Linux 6.18 LTS at patch level 44 as distributions configure it, loader with every capability.
     fn default() -> Profile {
         Profile::new(&EMBEDDED[0])
     }
@@ -239,11 +176,18 @@ impl Default for Profile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoProfile {
     pub wanted: String,
+    why: String,
+}
+
+impl NoProfile {
+    fn new(wanted: &str, why: String) -> NoProfile {
+        NoProfile { wanted: wanted.to_owned(), why }
+    }
 }
 
 impl std::fmt::Display for NoProfile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "no profile {:?}; there is {}", self.wanted, Profile::names().collect::<Vec<_>>().join(", "))
+        write!(f, "no profile {:?}; {}", self.wanted, self.why)
     }
 }
 
@@ -255,34 +199,65 @@ impl Profile {
             embedded,
             version: embedded.version,
             patches: Patches::V6_18_44,
-            config: embedded.config,
+            config: Config::DISTRIBUTION,
             caps: Caps::ALL,
             nr_cpus: 2,
             own_btf: None,
+            other: None,
         }
     }
 
-    /// The profile of this name: a series (`6.18`) or, where patch levels are told apart, a version (`6.18.15`, `6.18.44`).
+    /// The kernel that most recorded answers are of: 6.18.44 with the configuration of the machine they were recorded on.
+    pub fn reference() -> Profile {
+        Profile { config: Config::REFERENCE, ..Profile::default() }
+    }
+
+    /// The profile of this name: a series (`6.18`, `6.1`) or, where it is that very one, a version (`6.18.15`, `6.1.192`). Embedded ones
+    /// come first, then those on disk.
     pub fn load(name: &str) -> Result<Profile, NoProfile> {
-        let missing = || NoProfile { wanted: name.to_owned() };
+        Profile::load_from(name, &Folders::new(None))
+    }
+
+    /// The same, looking into these folders.
+    pub fn load_from(name: &str, folders: &Folders) -> Result<Profile, NoProfile> {
+        if let Some(profile) = Profile::embedded(name) {
+            return Ok(profile);
+        }
+        if let Some(disk::OnDisk { other, btf }) = folders.load(name)? {
+            return Ok(Profile::of_other(other).with_btf(btf));
+        }
+        let mut there: Vec<String> = Profile::names().map(str::to_owned).collect();
+        there.extend(folders.names().into_iter().map(|(name, _)| name));
+        Err(NoProfile::new(name, format!("there is {}", there.join(", "))))
+    }
+
+    fn embedded(name: &str) -> Option<Profile> {
         let series = name.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
-        let embedded = EMBEDDED.iter().find(|e| e.name == series).ok_or_else(missing)?;
-        let mut profile = Profile::new(embedded);
-        match name.strip_prefix(&series).unwrap_or("") {
+        let mut profile = Profile::new(EMBEDDED.iter().find(|e| e.name == series)?);
+        match name.strip_prefix(&series)? {
             "" | ".44" => {}
             ".15" => {
                 profile.version.patch = 15;
                 profile.patches = Patches::V6_18_15;
-                // As Debian builds it.
-                profile.config =
-                    Config { kprobe_override: false, lirc_mode2: false, error_injection: false, ..Config::FULL };
+                profile.config = Config::DEBIAN;
             }
-            _ => return Err(missing()),
+            _ => return None,
         }
-        Ok(profile)
+        Some(profile)
     }
 
-    /// What [`Profile::load`] knows.
+    /// A kernel whose walk is not modelled: prototypes, contexts and rules are 6.18's, what it offers is its own. Without a BTF of its
+    /// own it has 6.18's.
+    pub fn of_other(other: Arc<Other>) -> Profile {
+        Profile { version: Version::parse(other.kernel.version), other: Some(other), ..Profile::default() }
+    }
+
+    /// The kernel as recorded, if its verifier is not the modelled one.
+    pub fn other(&self) -> Option<&Other> {
+        self.other.as_deref()
+    }
+
+    /// The embedded profiles: those whose verifier is modelled.
     pub fn names() -> impl Iterator<Item = &'static str> {
         EMBEDDED.iter().map(|e| e.name).chain(["6.18.15", "6.18.44"])
     }
@@ -307,7 +282,7 @@ impl Profile {
 
     /// The context of this program; `None` where it is typed by BTF.
     pub fn ctx(&self, prog: &ProgContext<'_>) -> Option<Layout> {
-        ctx::layout_with(prog, &self.patches)
+        ctx::layout_with(prog, self.config.kprobes)
     }
 
     /// The registration through which this program may call the kfunc whose FUNC has this id in the kernel's BTF. A BTF that marks
@@ -317,12 +292,21 @@ impl Profile {
         let built = |id| btf.has_decl_tag(id, -1, "bpf_kfunc");
         // Every kernel that marks kfuncs has this one.
         let marks = btf.find(btf::Kind::Func, "bpf_iter_num_new").is_some_and(built);
-        if marks && !built(func) { None } else { kfunc::allowed(btf.name(func), prog) }
+        let refused = |o: &Other| o.to(prog).offered.is_some_and(|o| o.kfunc(btf.name(func)) == Some(false));
+        if self.other.as_deref().is_some_and(refused) || (marks && !built(func)) {
+            None
+        } else {
+            kfunc::allowed(btf.name(func), prog)
+        }
     }
 
     /// The helpers of this program: ask once, look up often.
     pub fn helpers(&self, prog: ProgContext<'_>) -> HelperSet<'_> {
-        HelperSet { column: self.embedded.availability().column(prog), config: &self.config }
+        HelperSet {
+            column: self.embedded.availability().column(prog),
+            config: &self.config,
+            other: self.other.as_deref().map(|o| o.to(&prog)),
+        }
     }
 
     /// Whether this program is offered this helper, whatever the capabilities.
@@ -336,6 +320,15 @@ impl Profile {
 pub struct HelperSet<'a> {
     column: Column<'a>,
     config: &'a Config,
+    other: Option<OtherOffer<'a>>,
+}
+
+/// What another kernel than the modelled one offers to a program.
+#[derive(Clone, Copy, Debug)]
+struct OtherOffer<'a> {
+    kernel: &'static Kernel,
+    prog_type: ProgType,
+    offered: Option<Offered<'a>>,
 }
 
 impl HelperSet<'_> {
@@ -351,7 +344,29 @@ impl HelperSet<'_> {
             58 => !self.config.kprobe_override,
             _ => false,
         };
-        if gone { HelperAvail::No } else { self.column.helper(id) }
+        if gone || self.withheld(id) {
+            return HelperAvail::No;
+        }
+        self.column.helper(id)
+    }
+
+    /// Whether it is another kernel than the modelled one that does not offer the helper.
+    pub fn withheld(&self, id: HelperId) -> bool {
+        self.other.is_some_and(|o| o.withholds(id))
+    }
+}
+
+impl Other {
+    fn to(&self, prog: &ProgContext<'_>) -> OtherOffer<'_> {
+        let offered = self.offers.as_ref().and_then(|o| o.column(prog));
+        OtherOffer { kernel: self.kernel, prog_type: prog.prog_type, offered }
+    }
+}
+
+impl OtherOffer<'_> {
+    fn withholds(&self, id: HelperId) -> bool {
+        let offered = self.offered.and_then(|o| o.helper(id));
+        !offered.unwrap_or_else(|| self.kernel.has_helper(self.prog_type, id))
     }
 }
 
@@ -372,7 +387,7 @@ impl Embedded {
 mod tests {
     use super::*;
     use crate::helper::Need;
-    use crate::prog::{AttachType, ProgType};
+    use crate::prog::AttachType;
 
     fn avail(prog: ProgContext<'_>, id: u32) -> Option<(char, Need)> {
         match Profile::default().helper(prog, id) {
@@ -395,9 +410,26 @@ mod tests {
     fn profiles_by_name() {
         assert_eq!(Profile::load("6.18.15").map(|p| p.patches), Ok(Patches::V6_18_15));
         assert_eq!(Profile::load("6.18").map(|p| p.version.to_string()), Ok("6.18.44".to_owned()));
-        let error = Profile::load("6.1").map(|_| ()).expect_err("not there yet");
-        assert_eq!(error.to_string(), "no profile \"6.1\"; there is 6.18, 6.18.15, 6.18.44");
+        let error = Profile::load("2.6").map(|_| ()).expect_err("too old");
+        assert_eq!(error.to_string(), "no profile \"2.6\"; there is 6.18, 6.18.15, 6.18.44, 5.10, 6.1, 6.12, 7.2");
         assert!(Profile::load("6.18.99").is_err() && Profile::load("").is_err() && Profile::load("6.18x").is_err());
+    }
+
+    #[test]
+    fn profiles_on_disk() {
+        let old = Profile::load("6.1").expect("in the source tree");
+        let xdp = ProgContext::of(ProgType::Xdp);
+        assert_eq!(old.other().map(|o| o.kernel.series()), Some("6.1"));
+        assert!(old.btf().find(btf::Kind::Struct, "task_struct").is_some());
+        assert!(!Arc::ptr_eq(old.btf(), Profile::default().btf()));
+        // get_current_pid_tgid came to XDP later; cgrp_storage_get did not exist.
+        assert_eq!((old.helper(xdp, 14), old.helper(xdp, 210)), (HelperAvail::No, HelperAvail::No));
+        assert_ne!(old.helper(xdp, 1), HelperAvail::No);
+        let exact = old.version.to_string();
+        assert_eq!(Profile::load(&exact).map(|p| p.version), Ok(old.version));
+        let other_patch = Profile::load("6.1.1").map(|_| ()).expect_err("not that one");
+        assert_eq!(other_patch.to_string(), format!("no profile \"6.1.1\"; the profile of this series is {exact}'s"));
+        assert!(Profile::default().other().is_none());
     }
 
     #[test]
@@ -438,21 +470,19 @@ mod tests {
     }
 
     #[test]
-    fn patch_levels_differ_in_kprobe_writes() {
+    fn kprobes_write_their_registers_where_there_are_any() {
         let kprobe = ProgContext::of(ProgType::Kprobe);
-        let writes = |name| {
-            let layout = Profile::load(name).ok().and_then(|p| p.ctx(&kprobe)).expect("kprobe has a context");
+        let writes = |profile: Profile| {
+            let layout = profile.ctx(&kprobe).expect("kprobe has a context");
             layout.access(Caps::ALL, 8, 8, ctx::AccessKind::Write).is_some()
         };
-        assert_eq!((writes("6.18.15"), writes("6.18.44")), (true, false));
+        assert_eq!((writes(Profile::default()), writes(Profile::reference())), (true, false));
     }
 
     #[test]
     fn configuration_takes_helpers_away() {
         let kprobe = ProgContext::of(ProgType::Kprobe);
         let mut profile = Profile::default();
-        assert_eq!(profile.config.lockdown, Lockdown::Integrity);
-        profile.config = Config::FULL;
         assert_ne!(profile.helper(kprobe, 36), HelperAvail::No);
         profile.config.lockdown = Lockdown::Integrity;
         profile.config.kprobe_override = false;

@@ -15,6 +15,7 @@ mod links;
 mod log;
 mod maps;
 mod mem;
+mod needs;
 mod pass;
 mod print;
 mod prune;
@@ -27,7 +28,9 @@ mod state;
 mod subprog;
 pub mod value;
 mod verdict;
+mod versions;
 mod walk;
 
+pub use needs::needs;
 pub use reject::Reject;
 pub use verdict::{Options, Outcome, Stats, Verdict, verify};

@@ -96,6 +96,11 @@ rejections! {
     /// An internal inconsistency that the kernel reports under these words.
     "BV0002" VerifierBug { text: String } EFAULT, "verifier bug: {text}\n";
 
+    /// Another kernel than the modelled one lacks something and says nothing: these words are ours.
+    "BV0003" KernelLacks { what: String, errno: i32 } *errno, "{what}\n";
+    /// Another kernel than the modelled one refuses something that it lacks, in its own words.
+    "BV0004" KernelRefuses { text: String, errno: i32 } *errno, "{text}\n";
+
     // ---- 01xx load, passes, instruction form (pass/) -------------------------------------------------------------------
 
     "BV0101" CallsNeedCapBpf EPERM, "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN\n";

@@ -2,6 +2,7 @@
 
 use crate::env::Verifier;
 use crate::reject::{R, Reject, errno};
+use crate::versions;
 use program::Program;
 use program::facts::Facts;
 use spec::Profile;
@@ -61,20 +62,26 @@ pub struct Outcome {
     pub log: String,
     /// What was proven about each instruction; only for accepted programs.
     pub facts: Option<Facts>,
+    /// Per slot, whether a path reaches it; only if the walk was completed.
+    pub reached: Option<Vec<bool>>,
 }
 
 /// Judges a program as `BPF_PROG_LOAD` would.
 pub fn verify(prog: &Program, profile: &Profile, opts: &Options) -> Outcome {
     // What fails before the verifier has neither log nor statistics.
-    if let Err(r) = crate::pass::load::check(prog, profile) {
-        return refused(r, None, None, Stats::default(), String::new(), String::new());
+    if let Err(r) = before_verification(prog, profile) {
+        let message = r.to_string();
+        return refused(r, None, None, Stats::default(), message, String::new());
     }
     let mut v = Verifier::new(prog, profile, opts);
     let mut walking = false;
     let result = run(&mut v, &mut walking);
+    let result = versions::settle(Some(&v), profile, result);
     let stats = v.stats();
     let insn = (walking && result.is_err()).then_some(v.insn_idx.max(0) as u32);
     let source = insn.and_then(|i| v.source_of(i));
+    let walked = result.is_ok() || v.final_depths.is_some();
+    let reached = walked.then(|| v.aux.iter().map(|a| a.seen).collect());
     let facts = result.is_ok().then(|| std::mem::take(&mut v.facts));
     if let Err(r) = &result {
         v.note(r);
@@ -98,9 +105,16 @@ pub fn verify(prog: &Program, profile: &Profile, opts: &Options) -> Outcome {
             stats,
             log,
             facts,
+            reached,
         },
-        Err(r) => refused(r, insn, source, stats, message, log),
+        Err(r) => Outcome { reached, ..refused(r, insn, source, stats, message, log) },
     }
+}
+
+fn before_verification(prog: &Program, profile: &Profile) -> R {
+    let Some(other) = profile.other() else { return crate::pass::load::check(prog, profile) };
+    versions::before_load(prog, other)?;
+    crate::pass::load::check(prog, profile).or_else(|r| versions::settle(None, profile, Err(r)))
 }
 
 fn run(v: &mut Verifier<'_>, walking: &mut bool) -> R {
@@ -135,6 +149,7 @@ fn refused(
         stats,
         log,
         facts: None,
+        reached: None,
     }
 }
 

@@ -145,6 +145,9 @@ impl Verifier<'_> {
     }
 
     fn check_insn(&mut self, insn: Insn) -> R<Flow> {
+        if let Some(other) = self.profile.other() {
+            crate::versions::on_path(&insn, other)?;
+        }
         match class(insn.code) {
             BPF_ALU | BPF_ALU64 => self.check_alu(insn).map(|()| Flow::Next),
             BPF_LDX => self.check_ldx(insn).map(|()| Flow::Next),

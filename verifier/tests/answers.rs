@@ -84,7 +84,7 @@ fn check(text: &str, at_least: usize) {
     assert!(cases.len() >= at_least, "only {} cases found", cases.len());
     let mut wrong = Vec::new();
     for case in &cases {
-        let profile = Profile::default().with_caps(case.caps);
+        let profile = Profile::reference().with_caps(case.caps);
         let outcome = verify(&case.program, &profile, &Options { log_level: 2 });
         let (want, got) = (without_addresses(case.log), without_addresses(&outcome.log));
         let (want, got) = (want.trim_end(), got.trim_end());

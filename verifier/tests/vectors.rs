@@ -85,7 +85,7 @@ fn vectors<'a>(text: &'a str, mark: &str) -> Vec<Vector<'a>> {
 }
 
 fn judge(program: &Program, caps: Caps, log_level: u32) -> Outcome {
-    verify(program, &Profile::default().with_caps(caps), &Options { log_level })
+    verify(program, &Profile::reference().with_caps(caps), &Options { log_level })
 }
 
 fn log_vector(v: &Vector<'_>) -> Result<(), String> {

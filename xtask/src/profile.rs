@@ -9,11 +9,13 @@ mod helpers;
 mod kfuncs;
 mod map_use;
 mod maps;
+mod offers;
 mod record;
 mod rules;
 mod subjects;
 mod sys;
 pub(crate) mod vm;
+mod write;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,6 +41,9 @@ pub struct Options {
     /// Print what the kernel offers, as `spec/profiles/kernels/` has it, instead of comparing
     #[arg(long)]
     record: bool,
+    /// Write everything that a profile on disk has to a folder of this one, named after the kernel's series
+    #[arg(long, value_name = "DIR")]
+    write: Option<PathBuf>,
     /// Write the kernel's BTF to this file, compressed as profiles have it
     #[arg(long)]
     save_btf: Option<PathBuf>,
@@ -83,6 +88,7 @@ pub fn run(options: &Options) -> Result<()> {
         vm::finish(vm::prepare().and_then(|()| ask_running_kernel(options)));
     }
     match &options.vm {
+        Some(vmlinuz) if let Some(dir) = &options.write => write::from_guest(vmlinuz, dir),
         Some(vmlinuz) => vm::run(vmlinuz, &guest_arguments(options)),
         None => ask_running_kernel(options),
     }
@@ -107,7 +113,13 @@ fn ask_running_kernel(options: &Options) -> Result<()> {
     }
     let mut kernel = Kernel::open()?;
     if options.record {
-        return record::print(&mut kernel, &with_kernels_btf(Profile::default())?);
+        // The firmware's last words have no end of line.
+        println!();
+        print!("{}", record::text(&mut kernel, &with_kernels_btf(Profile::default())?)?);
+        return Ok(());
+    }
+    if options.write.is_some() {
+        return write::print(&mut kernel, &with_kernels_btf(Profile::default())?);
     }
     let profile = host_profile(Profile::load(&options.profile)?, &mut kernel)?;
     let tables: [(&str, Compare); 8] = [

@@ -48,7 +48,7 @@ pub struct Column<'a> {
 
 /// One name of a column: the parts that are given must be the program's.
 #[derive(Debug)]
-struct Label {
+pub(crate) struct Label {
     column: usize,
     prog_type: ProgType,
     attach: Vec<u32>,
@@ -86,8 +86,7 @@ impl Availability {
 
     /// The column of this program: the most specific label that fits.
     pub fn column(&self, prog: ProgContext<'_>) -> Column<'_> {
-        let best = self.labels.iter().filter(|l| l.fits(&prog)).max_by_key(|l| l.weight());
-        Column { table: self, index: best.map(|l| l.column) }
+        Column { table: self, index: Label::best(&self.labels, &prog) }
     }
 }
 
@@ -115,7 +114,12 @@ impl Column<'_> {
 }
 
 impl Label {
-    fn parse(text: &'static str, column: usize) -> Result<Label, String> {
+    /// The column of this program: that of the most specific label that fits.
+    pub(crate) fn best(labels: &[Label], prog: &ProgContext<'_>) -> Option<usize> {
+        labels.iter().filter(|l| l.fits(prog)).max_by_key(|l| l.weight()).map(|l| l.column)
+    }
+
+    pub(crate) fn parse(text: &'static str, column: usize) -> Result<Label, String> {
         let bad = || format!("bad label {text}");
         let (rest, sleepable) = match text.strip_suffix(":sleepable") {
             Some(rest) => (rest, true),

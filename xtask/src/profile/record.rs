@@ -1,6 +1,7 @@
 //! Writes down what a kernel offers, in the format that `spec::kernels` reads. Works on kernels that no profile exists for.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use anyhow::{Context, Result};
 use btf::Kind;
@@ -15,36 +16,69 @@ use super::maps::working;
 use super::subjects::{self, Subject};
 use super::sys::Kernel;
 
-pub fn print(kernel: &mut Kernel, profile: &Profile) -> Result<()> {
+/// The recording of the running kernel.
+pub fn text(kernel: &mut Kernel, profile: &Profile) -> Result<String> {
     let release = std::fs::read_to_string("/proc/sys/kernel/version").unwrap_or_default();
     let name = std::fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's name")?;
-    // The firmware's last words have no end of line.
-    println!();
-    println!("# {} {}", name.trim(), release.trim());
-    println!("kernel {}", version(&name, &release));
+    let mut out = String::new();
+    writeln!(out, "# {} {}", name.trim(), release.trim())?;
+    writeln!(out, "kernel {}", version(&name, &release))?;
     let mut types = Vec::new();
     let mut helper_lines = Vec::new();
     for &ty in ProgType::ALL {
         let Some(offered) = offered(kernel, profile, ty) else { continue };
-        types.push(ty.name());
+        types.push(ty);
         if !offered.is_empty() {
             helper_lines.push(format!("helpers {ty} {}", ranges(&offered)));
         }
     }
-    println!("types {}", types.join(" "));
-    println!("maps {}", maps(kernel).join(" "));
-    let features = features(kernel);
-    if !features.is_empty() {
-        println!("features {}", features.join(" "));
+    writeln!(out, "types {}", types.iter().map(|t| t.name()).collect::<Vec<_>>().join(" "))?;
+    for ty in types {
+        let attach = attach_types(kernel, ty);
+        if !attach.is_empty() {
+            writeln!(out, "attach {ty} {}", ranges(&attach))?;
+        }
     }
+    writeln!(out, "maps {}", maps(kernel).join(" "))?;
+    let (has, lacks) = features(kernel);
+    if !has.is_empty() {
+        writeln!(out, "features {}", has.join(" "))?;
+    }
+    for line in lacks {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out, "count {}", helper_count(kernel))?;
     for line in helper_lines {
-        println!("{line}");
+        writeln!(out, "{line}")?;
     }
     let kfuncs = kfuncs(profile);
     if !kfuncs.is_empty() {
-        println!("kfuncs {}", kfuncs.into_iter().collect::<Vec<_>>().join(" "));
+        writeln!(out, "kfuncs {}", kfuncs.into_iter().collect::<Vec<_>>().join(" "))?;
     }
-    Ok(())
+    Ok(out)
+}
+
+/// Attach types that a program of the type may be loaded with. Types whose programs need a target are not asked.
+fn attach_types(kernel: &mut Kernel, ty: ProgType) -> BTreeSet<u32> {
+    if matches!(ty, ProgType::Tracing | ProgType::Lsm | ProgType::StructOps | ProgType::Ext) {
+        return BTreeSet::new();
+    }
+    let loads = |attach_type: &u32| {
+        let sleepable = ty == ProgType::Syscall;
+        let subject = Subject::of(ProgContext { sleepable, attach_type: *attach_type, ..ProgContext::of(ty) });
+        kernel.load(&subject.load(&code::returning(subject.good_return()), 1)).errno == 0
+    };
+    (0..64).filter(loads).collect()
+}
+
+/// How many helper numbers the kernel has: the next one is invalid for every program.
+fn helper_count(kernel: &mut Kernel) -> u32 {
+    let subject = Subject::of(ProgContext::of(ProgType::Xdp));
+    let invalid = |id: &u32| {
+        let [value, exit] = code::returning(2);
+        kernel.load(&subject.load(&[code::call(*id), value, exit], 1)).log.contains("invalid func ")
+    };
+    (1..1024).find(invalid).unwrap_or(0)
 }
 
 /// The stable release: Debian has it in the build string (`... Debian 6.1.192-1 ...`), others in the name.
@@ -78,7 +112,7 @@ fn offered(kernel: &mut Kernel, profile: &Profile, ty: ProgType) -> Option<BTree
     exists.then_some(found)
 }
 
-fn ranges(ids: &BTreeSet<u32>) -> String {
+pub(super) fn ranges(ids: &BTreeSet<u32>) -> String {
     let mut out: Vec<(u32, u32)> = Vec::new();
     for &id in ids {
         match out.last_mut() {
@@ -114,10 +148,11 @@ fn maps(kernel: &Kernel) -> Vec<&'static str> {
     MapType::ALL.iter().filter(exists).map(|ty| ty.name()).collect()
 }
 
-fn features(kernel: &mut Kernel) -> Vec<&'static str> {
+/// The instructions that the kernel has, and a line for each that it lacks: errno, whether that shows before the walk, its words.
+fn features(kernel: &mut Kernel) -> (Vec<&'static str>, Vec<String>) {
     let subject = Subject::of(ProgContext::of(ProgType::Xdp));
     let insn = |code, dst, src, off, imm| vec![Insn { code, dst, src, off, imm }];
-    let mut found = Vec::new();
+    let (mut found, mut lacks) = (Vec::new(), Vec::new());
     for feature in Feature::ALL {
         let tried = match feature {
             Feature::FetchAtomics => insn(0xdb, 10, 1, -8, 1),
@@ -133,15 +168,21 @@ fn features(kernel: &mut Kernel) -> Vec<&'static str> {
         let mut insns = vec![code::set(1, 7), code::store_imm(8, 10, -8, 0)];
         insns.extend(tried);
         insns.extend(code::returning(0));
-        if kernel.load(&subject.load(&insns, 1)).errno == 0 {
+        let answer = kernel.load(&subject.load(&insns, 2));
+        if answer.errno == 0 {
             found.push(feature.name());
+            continue;
         }
+        let walked = answer.log.lines().any(|l| l.starts_with("0: (b7)"));
+        let words = answer.log.lines().rfind(|l| !l.starts_with("processed ")).unwrap_or("");
+        let stage = if walked { "walk" } else { "form" };
+        lacks.push(format!("lacks {} {} {stage} {words}", feature.name(), answer.errno));
     }
-    found
+    (found, lacks)
 }
 
 /// Functions that the BTF marks as kfuncs; before kernels marked them, those of the table that the BTF has.
-fn kfuncs(profile: &Profile) -> BTreeSet<&str> {
+pub(super) fn kfuncs(profile: &Profile) -> BTreeSet<&str> {
     let btf = profile.btf();
     let functions = || (1..btf.len()).filter(|&id| btf.kind(id) == Some(Kind::Func));
     let marked: BTreeSet<&str> =
