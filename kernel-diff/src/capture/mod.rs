@@ -20,6 +20,8 @@ mod attr;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod known;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod log;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod memory;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod objects;

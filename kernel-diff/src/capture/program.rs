@@ -235,7 +235,8 @@ impl Reading<'_> {
         let status = self.take("privileges are unknown", status);
         let held = status.lines().find_map(|l| l.strip_prefix("CapEff:")).unwrap_or_default();
         let held = u64::from_str_radix(held.trim(), 16).unwrap_or(0);
-        let first = fs::read_link(format!("/proc/{}/ns/user", self.tid)).is_ok_and(|l| l.as_os_str() == FIRST_NAMESPACE);
+        let first =
+            fs::read_link(format!("/proc/{}/ns/user", self.tid)).is_ok_and(|l| l.as_os_str() == FIRST_NAMESPACE);
         if !first {
             return Some(Vec::new());
         }

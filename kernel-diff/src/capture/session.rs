@@ -8,13 +8,11 @@ use libc::pid_t;
 
 use super::attr::{self, Attr, prog_load};
 use super::known::{Knowledge, Known};
+use super::log::Buffer;
 use super::objects::{self, Object};
 use super::record::{Answer, Record, Store};
 use super::trace::Calls;
-use super::{Error, Options, Summary, memory, program};
-
-/// Of a longer log, this much of its end is kept.
-const MAX_LOG: usize = 8 << 20;
+use super::{Error, Options, Summary, program};
 
 /// The state of a capture.
 pub struct Session {
@@ -37,7 +35,7 @@ struct Counts {
 /// A call whose result is waited for.
 pub enum Call {
     CreateMap(Box<Known>),
-    Load { record: Box<Record>, attr: Attr, addr: u64 },
+    Load { record: Box<Record>, log_level: u32, log: Option<Buffer> },
 }
 
 impl Session {
@@ -62,13 +60,12 @@ impl Session {
         Ok(Summary { accepted, refused, incomplete, unnamed, ended })
     }
 
-    fn loaded(&mut self, tid: pid_t, mut record: Record, attr: &Attr, addr: u64, result: i64) {
+    fn loaded(&mut self, tid: pid_t, mut record: Record, log_level: u32, log: Option<&[u8]>, result: i64) {
         let verified = i32::try_from(result).ok().and_then(|fd| match objects::identify(tid, fd) {
             Ok(Object::Program { verified_insns }) => verified_insns,
             _ => None,
         });
-        let log = log(tid, attr, addr);
-        record.answer = Answer::new(result, attr.u32(prog_load::LOG_LEVEL), log.as_deref(), verified);
+        record.answer = Answer::new(result, log_level, log, verified);
         let counts = &mut self.summary;
         let number = counts.accepted + counts.refused + 1;
         let name = if record.load.prog_name.is_empty() { "-" } else { &record.load.prog_name };
@@ -99,7 +96,7 @@ impl Calls for Session {
             return None;
         }
         let record = Box::new(program::read(&mut self.knowledge, tid, &attr));
-        Some(Call::Load { record, attr, addr })
+        Some(Call::Load { record, log_level: attr.u32(prog_load::LOG_LEVEL), log: Buffer::new(tid, &attr, addr) })
     }
 
     fn leave(&mut self, tid: pid_t, call: Call, result: i64) {
@@ -109,24 +106,10 @@ impl Calls for Session {
                     self.knowledge.created(tid, fd, *map);
                 }
             }
-            Call::Load { record, attr, addr } => self.loaded(tid, *record, &attr, addr, result),
+            Call::Load { record, log_level, log } => {
+                let log = log.and_then(|buffer| buffer.read());
+                self.loaded(tid, *record, log_level, log.as_deref(), result);
+            }
         }
     }
-}
-
-/// The log that the loader got, without what its buffer held behind the log's end.
-fn log(tid: pid_t, attr: &Attr, addr: u64) -> Option<Vec<u8>> {
-    use prog_load::*;
-    let (level, size, buffer) = (attr.u32(LOG_LEVEL), attr.u32(LOG_SIZE) as usize, attr.u64(LOG_BUF));
-    if level == 0 || size == 0 || buffer == 0 {
-        return None;
-    }
-    // Newer kernels say how long the log is, which can be more than there was room for; others leave the field at zero.
-    let told = attr.has(LOG_TRUE_SIZE, 4).then(|| memory::read(tid, addr.wrapping_add(LOG_TRUE_SIZE as u64), 4));
-    let length = match told {
-        Some(Ok(b)) => (u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize).min(size),
-        _ => 0,
-    };
-    let start = length.saturating_sub(MAX_LOG);
-    memory::read_text(tid, buffer.wrapping_add(start as u64), MAX_LOG.min(size - start)).ok()
 }
