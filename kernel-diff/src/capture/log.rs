@@ -14,7 +14,7 @@ pub struct Buffer {
     tid: pid_t,
     addr: u64,
     size: usize,
-    /// Where newer kernels say how long the log is, which can be more than there was room for.
+    /// Where newer kernels say how long the log is.
     length_addr: Option<u64>,
     length: u32,
     /// Hash of the text that it held: loads that are refused early leave what was there, and it may be anything.
@@ -31,7 +31,7 @@ impl Buffer {
         }
         let length_addr = attr.has(LOG_TRUE_SIZE, 4).then(|| attr_addr.wrapping_add(LOG_TRUE_SIZE as u64));
         let length = attr.u32(LOG_TRUE_SIZE);
-        let text = memory::read_text(tid, addr, MAX_LOG.min(size)).ok().map(|t| corpus::recorded::hash(&t));
+        let text = memory::read_text(tid, addr, size, MAX_LOG).ok().map(|t| corpus::recorded::hash(&t));
         Some(Self { tid, addr, size, length_addr, length, text })
     }
 
@@ -39,9 +39,7 @@ impl Buffer {
     pub fn read(&self) -> Option<Vec<u8>> {
         let told = self.length_addr.and_then(|at| memory::read(self.tid, at, 4).ok());
         let length = told.map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-        let start = (length as usize).min(self.size).saturating_sub(MAX_LOG);
-        let text =
-            memory::read_text(self.tid, self.addr.wrapping_add(start as u64), MAX_LOG.min(self.size - start)).ok()?;
+        let text = memory::read_text(self.tid, self.addr, self.size, MAX_LOG).ok()?;
         let untouched =
             length == self.length && self.text.as_ref().is_some_and(|t| *t == corpus::recorded::hash(&text));
         (!untouched).then_some(text)
@@ -54,7 +52,7 @@ mod tests {
 
     fn buffer(text: &[u8]) -> Buffer {
         let (tid, addr) = (std::process::id() as pid_t, text.as_ptr() as u64);
-        let hash = memory::read_text(tid, addr, text.len()).ok().map(|t| corpus::recorded::hash(&t));
+        let hash = memory::read_text(tid, addr, text.len(), MAX_LOG).ok().map(|t| corpus::recorded::hash(&t));
         Buffer { tid, addr, size: text.len(), length_addr: None, length: 0, text: hash }
     }
 

@@ -21,19 +21,27 @@ pub fn read(tid: pid_t, addr: u64, len: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Text up to a NUL or `max` bytes, whichever comes first; the text may stand right before memory that does not exist.
-pub fn read_text(tid: pid_t, addr: u64, max: usize) -> io::Result<Vec<u8>> {
+/// Text up to a NUL or `max` bytes, whichever comes first; of a longer one than `keep` bytes, its end. The text may stand right before
+/// memory that does not exist.
+pub fn read_text(tid: pid_t, addr: u64, max: usize, keep: usize) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    while text.len() < max {
-        let at = addr.wrapping_add(text.len() as u64);
-        let chunk = ((PAGE - at % PAGE) as usize).min(max - text.len());
+    let mut done = 0;
+    while done < max {
+        let at = addr.wrapping_add(done as u64);
+        let chunk = ((PAGE - at % PAGE) as usize).min(max - done);
         let bytes = read(tid, at, chunk)?;
-        if let Some(end) = bytes.iter().position(|b| *b == 0) {
-            text.extend_from_slice(&bytes[..end]);
+        let end = bytes.iter().position(|b| *b == 0);
+        text.extend_from_slice(&bytes[..end.unwrap_or(chunk)]);
+        // Not each time: what is kept has to be moved.
+        if text.len() >= keep.saturating_mul(2).max(PAGE as usize) {
+            text.drain(..text.len() - keep);
+        }
+        if end.is_some() {
             break;
         }
-        text.extend_from_slice(&bytes);
+        done += chunk;
     }
+    text.drain(..text.len().saturating_sub(keep));
     Ok(text)
 }
 
@@ -55,9 +63,20 @@ mod tests {
         let own = std::process::id() as pid_t;
         let text = b"GPL\0tail".to_vec();
         let at = text.as_ptr() as u64;
-        assert_eq!(read_text(own, at, 8).unwrap(), b"GPL");
-        assert_eq!(read_text(own, at, 2).unwrap(), b"GP");
+        assert_eq!(read_text(own, at, 8, 8).unwrap(), b"GPL");
+        assert_eq!(read_text(own, at, 2, 8).unwrap(), b"GP");
         assert_eq!(read(own, at, 8).unwrap(), text);
+    }
+
+    #[test]
+    fn of_long_text_the_end_is_kept() {
+        let own = std::process::id() as pid_t;
+        let mut text: Vec<u8> = (0..100_000u32).map(|i| b'a' + (i % 23) as u8).collect();
+        text.push(0);
+        for keep in [0, 1, 5000, 99_999, 100_000, 200_000] {
+            let tail = &text[100_000usize.saturating_sub(keep)..100_000];
+            assert_eq!(read_text(own, text.as_ptr() as u64, 200_000, keep).unwrap(), tail);
+        }
     }
 
     #[test]

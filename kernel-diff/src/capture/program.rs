@@ -65,7 +65,7 @@ impl Reading<'_> {
     fn load(&mut self) -> Load {
         use prog_load::*;
         let attr = self.attr;
-        let license = memory::read_text(self.tid, attr.u64(LICENSE), MAX_LICENSE);
+        let license = memory::read_text(self.tid, attr.u64(LICENSE), MAX_LICENSE, MAX_LICENSE);
         let license = self.take("the license cannot be read", license);
         let mut load = Load {
             prog_name: attr.name(PROG_NAME),
