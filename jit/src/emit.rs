@@ -4,7 +4,7 @@
 use dynasmrt::{AssemblyOffset, DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use isa::{Decoded, Insn, Kind, Pseudo};
 use program::facts::Fact;
-use runtime::ctx::Family;
+use spec::ProgType;
 
 use crate::desc::{Desc, Trap};
 use crate::lower;
@@ -31,8 +31,8 @@ pub(crate) struct Source<'a> {
     pub resolved: &'a [Resolved],
     /// What is proven about the access at a slot.
     pub fact: &'a dyn Fn(usize) -> Fact,
-    /// What r1 points to, for loads that are proven to go there.
-    pub family: Family,
+    /// Decides what r1 points to, for loads that are proven to go there.
+    pub prog_type: Option<ProgType>,
     /// Address at which user space sees the arena.
     pub arena_base: u64,
 }

@@ -21,8 +21,7 @@ mod stubs;
 use std::sync::Arc;
 
 use isa::Insn;
-use runtime::ctx::Family;
-use runtime::{Context, Engine, Fault, FaultKind, Image, Meaning, Run};
+use runtime::{Engine, Fault, FaultKind, Image, Meaning, Run};
 use spec::ProgType;
 
 pub use dump::dump;
@@ -93,7 +92,7 @@ impl Compiled {
             insns: &image.insns,
             resolved: &resolved,
             fact: &|slot| image.fact(slot),
-            family: ProgType::from_raw(image.prog_type).map_or(Family::Plain, Context::family_of),
+            prog_type: ProgType::from_raw(image.prog_type),
             arena_base: image.arena().map_or(0, |a| a.user_start()),
         };
         let emitted = emit::emit(&source, &host::hooks()).map_err(|e| Error::Assembler(e.to_string()))?;

@@ -47,15 +47,17 @@ pub(super) fn load(e: &mut Emitter<'_>, d: &Decoded, size: Size, signed: bool) {
 /// (a tracepoint's record), so that loads from them are always checked.
 fn context_field(e: &Emitter<'_>, d: &Decoded, size: Size, signed: bool) -> Option<(Mem, Size)> {
     let off = u32::try_from(d.off).ok()?;
+    let prog_type = e.source.prog_type?;
+    let family = Context::family_of(prog_type);
     let inside = off + size.bytes() <= HIDDEN;
-    if e.fact() != Fact::Ctx || signed || !inside || e.source.family == Family::Plain {
+    if e.fact() != Fact::Ctx || signed || !inside || family == Family::Plain {
         return None;
     }
     let base = reg(d.src);
-    match Context::pointer_field(e.source.family, off) {
+    match Context::pointer_field(family, off) {
         Some(hidden) if size == Size::B32 => Some((Mem { base, disp: hidden as i32 }, Size::B64)),
         Some(_) => None,
-        None => Some((Mem { base, disp: off as i32 }, size)),
+        None => Some((Mem { base, disp: Context::place(prog_type, off, size.bytes()) as i32 }, size)),
     }
 }
 

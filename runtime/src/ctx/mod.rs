@@ -1,10 +1,11 @@
 //! The context that r1 points to: a UAPI struct laid out in memory, with the packet behind it. Not here: where field values come from (`build`),
 //! and what helpers do to packets (`helper::skb`, `helper::xdp`).
 //!
-//! A UAPI struct is its own memory: a load of a plain field is a plain load. Three kinds of field are more:
+//! A UAPI struct is its own memory: a load of a plain field is a plain load. Four kinds of field are more:
 //! - packet pointers in 4-byte fields (`data`, `data_end`, `data_meta`): the real 64-bit pointers lie at `HIDDEN..` behind the struct, and a 4-byte
 //!   load of the field yields 64 bits from there (`pointer_field`), as the kernel's rewritten instruction does;
 //! - fields that keep fewer bits than they show (`__sk_buff.tc_index` has 16): `store` cuts them;
+//! - the same fields where a part of them is loaded that is not narrower than what is kept: it is all of it, at any offset (`place`);
 //! - everything that the program's type may not touch: refused.
 
 mod build;
@@ -143,6 +144,23 @@ impl Context {
         })
     }
 
+    /// Where a load of `size` bytes at `off` reads. A field of 4 bytes may have fewer behind it in the kernel; a load of a part of it that is
+    /// not narrower than those reads them, wherever in the field the part lies. (Measured; see `context_fields` of the fuzz crate.)
+    pub fn place(prog_type: ProgType, off: u32, size: u32) -> u32 {
+        let field = off & !3;
+        let kept = match (prog_type, field) {
+            (ProgType::SkLookup, 8 | 12 | 60) => 2,
+            (ProgType::SkLookup, _) => 4,
+            _ if Self::family_of(prog_type) != Family::Skb => 4,
+            // pkt_type
+            (_, 4) => 1,
+            // queue_mapping, protocol, vlan_tci, vlan_proto, tc_index, tc_classid, family, ports, gso_segs, gso_size
+            (_, 12 | 16 | 24 | 28 | 44 | 72 | 88 | 132 | 136 | 164 | 176) => 2,
+            _ => 4,
+        };
+        if (kept..4).contains(&size) { field } else { off }
+    }
+
     /// The family of a program type's contexts.
     pub fn family_of(prog_type: ProgType) -> Family {
         use ProgType::*;
@@ -172,7 +190,9 @@ impl Context {
             return Some(self.block.u64(hidden as usize));
         }
         // SAFETY: `allowed` keeps `off + size` within the struct (a 4-byte load of a port may reach 2 bytes past its field), which the block holds.
-        Some(unsafe { memory::load(self.block.addr() + u64::from(off), size) })
+        Some(unsafe {
+            memory::load(self.block.addr() + u64::from(Self::place(self.prog_type, off, size.into())), size)
+        })
     }
 
     /// A program's store. False: not a field that this program may write.
