@@ -1,4 +1,6 @@
-//! What this repository has in user space, as engines of `kernel-diff`: one file each. The real kernel is in `kernel-diff`.
+//! Engines of `kernel-diff`, one file each: what this repository has in user space, and a peer that others wrote. The real kernel is in
+//! `kernel-diff`.
 
+pub mod rbpf;
 pub mod userspace;
 pub mod verifier;
