@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use spec::profile::{Config, Folders, Lockdown};
 use spec::{AttachType, Profile, ProgType};
 
 use crate::exit::Failure;
@@ -48,12 +49,43 @@ fn attach_type(text: &str) -> Result<AttachType, String> {
     AttachType::from_name(text).ok_or_else(|| "not an attach type".to_owned())
 }
 
+fn lockdown(text: &str) -> Result<Lockdown, String> {
+    let known = || Lockdown::ALL.map(Lockdown::name).join(", ");
+    Lockdown::from_name(text).ok_or_else(|| format!("expected one of {}", known()))
+}
+
+fn switch(text: &str) -> Result<(String, bool), String> {
+    let (name, value) = text.split_once('=').ok_or("expected OPTION=y or OPTION=n")?;
+    let on = match value {
+        "y" | "1" => true,
+        "n" | "0" => false,
+        _ => return Err(format!("`{value}` is neither y nor n")),
+    };
+    let mut any = Config::FULL;
+    if !any.set(name, on) {
+        return Err(format!("no verdict depends on `{name}`; there are {}", Config::SWITCHES.join(", ")));
+    }
+    Ok((name.to_owned(), on))
+}
+
 /// Which kernel to judge for.
 #[derive(Clone, Debug, Args)]
 pub struct Kernel {
-    /// Kernel profile to judge by (`bpfverdict kernels` lists them)
+    /// Kernel profile to judge by (`bpfverdict kernels` lists them); `host`: this machine's, with its BTF and configuration
     #[arg(long, value_name = "VERSION", default_value = "6.18")]
     pub kernel: String,
+
+    /// Folder with more profiles; also $BPFVERDICT_PROFILES
+    #[arg(long, value_name = "DIR")]
+    pub profiles: Option<PathBuf>,
+
+    /// What the kernel is locked down to: none, integrity or confidentiality
+    #[arg(long, value_name = "LEVEL", value_parser = lockdown)]
+    pub lockdown: Option<Lockdown>,
+
+    /// A switch of the kernel's configuration, e.g. BPF_LSM=n or FUNCTION_ERROR_INJECTION=y
+    #[arg(long, value_name = "OPTION=y|n", value_parser = switch)]
+    pub config: Vec<(String, bool)>,
 
     /// Kernel BTF to use instead of the profile's, e.g. /sys/kernel/btf/vmlinux
     #[arg(long, value_name = "FILE")]
@@ -62,11 +94,36 @@ pub struct Kernel {
 
 impl Kernel {
     pub fn profile(&self) -> Result<Profile, Failure> {
-        let profile = Profile::load(&self.kernel).map_err(Failure::environment)?;
+        let mut profile = match self.kernel.as_str() {
+            "host" => crate::host::profile(&self.folders())?,
+            name => Profile::load_from(name, &self.folders()).map_err(Failure::environment)?,
+        };
+        if let Some(lockdown) = self.lockdown {
+            profile.config.lockdown = lockdown;
+        }
+        for (name, on) in &self.config {
+            profile.config.set(name, *on);
+        }
         Ok(match self.vmlinux()? {
             Some(btf) => profile.with_btf(btf),
             None => profile,
         })
+    }
+
+    /// The same kernel for a comparison. Where nothing else is asked for the configuration is that of what answers: this machine's
+    /// kernel, or the one that the recorded answers are of.
+    pub fn profile_to_compare(&self, live: bool) -> Result<Profile, Failure> {
+        let mut profile = self.profile()?;
+        if self.kernel != "host" && self.lockdown.is_none() && self.config.is_empty() {
+            let host = if live { crate::host::config().ok() } else { None };
+            profile.config = host.unwrap_or(Config::REFERENCE);
+        }
+        Ok(profile)
+    }
+
+    /// Where profiles are looked for.
+    pub fn folders(&self) -> Folders {
+        Folders::new(self.profiles.as_deref())
     }
 
     /// The BTF given with `--btf`.

@@ -250,13 +250,7 @@ impl Reader<'_> {
                     why: format!("the record is incomplete: {why}"),
                 }),
             };
-            visit(Case {
-                file: path.display().to_string(),
-                id: record.id,
-                program,
-                vmlinux: record.vmlinux,
-                caps,
-            })?;
+            visit(Case { file: path.display().to_string(), id: record.id, program, vmlinux: record.vmlinux, caps })?;
         }
         Ok(())
     }

@@ -3,7 +3,9 @@
 mod args;
 mod cmd;
 mod exit;
+mod host;
 mod input;
+mod min_kernel;
 mod output;
 mod verdict;
 

@@ -7,6 +7,7 @@ use spec::{Profile, ProgType};
 use verifier::{Options, Verdict};
 
 use crate::input::Case;
+use crate::min_kernel::{self, Needed};
 
 pub const SCHEMA: u32 = 1;
 
@@ -38,6 +39,11 @@ pub struct Row {
     pub duration_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// Only when asked for: the oldest kernel that has all that the program needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_kernel: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Vec<Needed>>,
 }
 
 pub const ACCEPT: &str = "accept";
@@ -50,7 +56,7 @@ pub fn type_name(raw: u32) -> String {
 }
 
 /// Judges one program. A panic of the verifier becomes an `error` row: one bad program must not cost the others.
-pub fn judge(case: &Case, profile: &Profile, log_level: u32) -> Row {
+pub fn judge(case: &Case, profile: &Profile, log_level: u32, with_needs: bool) -> Row {
     let id = case.id.clone();
     let mut row =
         Row { schema: SCHEMA, file: case.file.clone(), program: case.name().to_owned(), id, ..Row::default() };
@@ -99,6 +105,11 @@ pub fn judge(case: &Case, profile: &Profile, log_level: u32) -> Row {
     row.peak_states = s.peak_states.into();
     row.max_states_per_insn = s.max_states_per_insn.into();
     row.stack_depth = s.stack_depths.iter().map(i32::to_string).collect::<Vec<_>>().join("+");
+    if with_needs {
+        let needs = min_kernel::needs(program, &own, outcome.reached.as_deref());
+        row.min_kernel = Some(min_kernel::oldest(&needs));
+        row.needs = Some(needs);
+    }
     row.log = (log_level != 0).then_some(outcome.log);
     debug_assert!(outcome.verdict != Verdict::Accept || row.errno == 0);
     row

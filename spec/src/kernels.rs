@@ -118,6 +118,15 @@ impl Kernel {
         self.helper_count == 0 || id < self.helper_count
     }
 
+    /// One more than the highest number of a helper, 0 if nobody asked.
+    pub fn helper_numbers(&self) -> HelperId {
+        self.helper_count
+    }
+
+    pub fn kfunc_count(&self) -> usize {
+        self.kfuncs.len()
+    }
+
     pub fn has_map(&self, ty: MapType) -> bool {
         self.maps.contains(&ty)
     }

@@ -14,9 +14,7 @@ pub fn needs<'a>(p: &Program, profile: &'a Profile, reached: Option<&[bool]>) ->
     let Some(ty) = ProgType::from_raw(p.prog_type) else { return found };
     found.insert(Need::ProgType(ty), None);
     let attach = prog::fixup_attach_type(ty, p.expected_attach_type);
-    // A type that takes any number does not look at it when it is loaded.
-    let looks = !prog::attach_type_valid(ty, u32::MAX) && ty != ProgType::StructOps;
-    if let Some(attach) = AttachType::from_raw(attach).filter(|_| looks || p.expected_attach_type != 0) {
+    if let Some(attach) = AttachType::from_raw(attach).filter(|a| attach_type_counts(ty, *a, p)) {
         found.insert(Need::AttachType(ty, attach), None);
     }
     for map in p.maps.iter().flat_map(|m| [Some(m), m.inner.as_ref()]).flatten() {
@@ -43,6 +41,14 @@ pub fn needs<'a>(p: &Program, profile: &'a Profile, reached: Option<&[bool]>) ->
         }
     }
     found
+}
+
+/// Whether the program works only where there is this attach type. The excluded ones are what their programs always were: kernels that
+/// do not know the number ignore it.
+fn attach_type_counts(ty: ProgType, attach: AttachType, p: &Program) -> bool {
+    p.expected_attach_type != 0
+        && !matches!(ty, ProgType::StructOps | ProgType::Syscall | ProgType::Ext)
+        && !matches!(attach, AttachType::Xdp | AttachType::SkReuseportSelect | AttachType::PerfEvent)
 }
 
 #[cfg(test)]

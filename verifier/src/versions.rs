@@ -15,8 +15,8 @@ use spec::{AttachType, MapType, Profile, ProgType, prog};
 
 /// The series whose walk this crate models.
 const MODELLED: &str = "6.18";
-/// Since this release a helper that a program is not offered is called by its type, not `unknown`.
-const HELPER_WORDS: Version = Version { major: 6, minor: 13, patch: 0 };
+/// Before this release a helper that a program is not offered is `unknown`; 6.12.117 speaks of the program's type.
+const HELPER_WORDS: Version = Version { major: 6, minor: 12, patch: 0 };
 /// Since this release unknown numbers are `scalar`, before `inv`.
 const SCALAR_WORDS: Version = Version { major: 5, minor: 18, patch: 0 };
 
@@ -190,12 +190,15 @@ mod tests {
     #[test]
     fn what_is_lacking_is_refused_in_the_kernels_words() {
         let reject = |text| (Verdict::Reject, -22, text);
-        // get_current_pid_tgid in XDP came later; cgrp_storage_get did not exist; 6.12 still said it the old way.
+        // get_current_pid_tgid in XDP came later; cgrp_storage_get did not exist.
         let call = |id| [(0x85, 0, 0, 0, id)];
         let xdp = ProgType::Xdp;
         assert_eq!(said(&judged("6.1", xdp, &call(14))), reject("unknown func bpf_get_current_pid_tgid#14"));
         assert_eq!(said(&judged("6.1", xdp, &call(210))), reject("invalid func unknown#210"));
-        assert_eq!(said(&judged("6.12", xdp, &call(9))), reject("unknown func bpf_skb_store_bytes#9"));
+        assert_eq!(
+            said(&judged("6.12", xdp, &call(9))),
+            reject("program of this type cannot use helper bpf_skb_store_bytes#9")
+        );
         let movsx = [(0xbf, 2, 1, 8, 0)];
         assert_eq!(said(&judged("6.1", xdp, &movsx)), reject("BPF_MOV uses reserved fields"));
         let release = [(0x7a, 10, 0, -8, 0), (0xdb, 10, 1, -8, 0x110)];

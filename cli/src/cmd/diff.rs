@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use corpus::{Corpus, Entry};
+use fuzz::engines::rbpf::Rbpf;
 use fuzz::engines::userspace::{Backend, Userspace};
 use fuzz::engines::verifier::Verifier;
 use kernel_diff::ledger::{Ledger, Standing};
@@ -72,6 +73,8 @@ struct Line {
     results: String,
     interp: String,
     jit: String,
+    /// Empty where rbpf does not reach.
+    rbpf: String,
     outcome: String,
     /// `agree`, `known`, `differ`, `stale` (the ledger's entry agrees by now) or `not comparable`.
     standing: &'static str,
@@ -88,11 +91,11 @@ struct Diff {
 }
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
-    let profile = args.kernel.profile()?;
     let kernel = match args.engine {
         Where::Host => kernel_diff::live::host(),
         Where::Recorded => Err(Error::Environment("asked for recorded answers".to_owned())),
     };
+    let profile = args.kernel.profile_to_compare(kernel.is_ok())?;
     let only_corpus = args.paths.iter().all(|p| p == Path::new("corpus"));
     if let Err(why) = &kernel {
         if !only_corpus {
@@ -201,6 +204,7 @@ impl Diff {
             results: String::new(),
             interp: String::new(),
             jit: String::new(),
+            rbpf: String::new(),
             outcome: String::new(),
             standing: "",
         };
@@ -232,12 +236,18 @@ impl Diff {
                 }
             };
             join(&mut line.results, &shown);
-            let engines: [(&mut Userspace, &mut String); 2] =
-                [(&mut self.interp, &mut line.interp), (&mut self.jit, &mut line.jit)];
-            for (engine, cell) in engines {
-                let name = if engine.name() == "jit" { "jit" } else { "interp" };
+            let engines: [(&'static str, &mut dyn Engine, &mut String); 3] = [
+                ("interp", &mut self.interp, &mut line.interp),
+                ("jit", &mut self.jit, &mut line.jit),
+                ("rbpf", &mut Rbpf, &mut line.rbpf),
+            ];
+            for (name, engine, cell) in engines {
                 let got = fuzz::oracle::guarded(|| play(engine, programs, run))
                     .unwrap_or_else(|panic| Err(Error::Fault(format!("internal error: {panic}"))));
+                if name == "rbpf" && matches!(got, Err(Error::Unsupported(_))) {
+                    // A peer of small reach: where it does not reach it says nothing about us.
+                    continue;
+                }
                 let outcome = match (&reference, &got) {
                     (_, Err(Error::Fault(m))) => {
                         Outcome::Differ(vec![Difference::Fault { engine: name, message: m.clone() }])
@@ -322,13 +332,22 @@ fn print(lines: &[Line], format: Format) -> Result<(), Failure> {
 
 fn human(lines: &[Line]) -> String {
     let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
-    let mut table = output::table(&["program", "ours", "kernel", "insns", "kernel", "interp", "jit", ""]);
+    let peer = lines.iter().any(|l| !l.rbpf.is_empty());
+    let mut header = vec!["program", "ours", "kernel", "insns", "kernel", "interp", "jit", ""];
+    if peer {
+        header.insert(7, "rbpf");
+    }
+    let mut table = output::table(&header);
     for l in lines {
         let insns = match (l.insns, l.kernel_insns) {
             (Some(a), Some(b)) if a == b => a.to_string(),
             (a, b) => format!("{}/{}", number(a), number(b)),
         };
-        table.add_row(vec![&l.case, &l.ours, &l.kernel, &insns, &l.results, &l.interp, &l.jit, l.standing]);
+        let mut row = vec![&l.case, &l.ours, &l.kernel, &insns, &l.results, &l.interp, &l.jit, l.standing];
+        if peer {
+            row.insert(7, &l.rbpf);
+        }
+        table.add_row(row);
     }
     let mut out = String::new();
     for (i, line) in output::lines(&table).lines().enumerate() {

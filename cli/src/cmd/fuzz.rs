@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fuzz::campaign::{Group, Plan, Summary};
+use fuzz::engines::rbpf::Rbpf;
 use fuzz::engines::userspace::{Backend, Userspace};
 use fuzz::engines::verifier::{Checked, Verifier};
 use fuzz::generate;
@@ -131,7 +132,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let summary = match args.oracle {
         Oracle::Verdict => {
             let mut kernel = kernel_diff::live::host()?;
-            let mut ours = Verifier { profile: args.kernel.profile()? };
+            let mut ours = Verifier { profile: args.kernel.profile_to_compare(true)? };
             fuzz::campaign::verdicts(kernel.as_mut(), &mut ours, &plan, ticker(&bar, args))
         }
         Oracle::Result => results(args, &plan, &bar)?,
@@ -152,6 +153,7 @@ fn results(args: &Args, plan: &Plan, bar: &ProgressBar) -> Result<Summary, Failu
         Box::new(engine(Backend::Interpreter)),
         Box::new(engine(Backend::Jit)),
         Box::new(engine(Backend::Jit).with_facts(profile.clone())),
+        Box::new(Rbpf),
     ];
     let mut reference = match kernel_diff::live::host() {
         Ok(kernel) => kernel,

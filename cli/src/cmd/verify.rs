@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::args::{Format, Kernel, Sources};
 use crate::exit::{Failure, Status};
 use crate::input::{Reader, visit_all};
+use crate::min_kernel;
 use crate::output::{self, BAD, DIM, GOOD, WARN, styled};
 use crate::verdict::{self, Row};
 
@@ -18,6 +19,8 @@ Examples:
   bpfverdict verify prog.bpf.o
   bpfverdict verify --only xdp_main --log-level 2 prog.bpf.o > log
   bpfverdict verify --type xdp insns.bin
+  bpfverdict verify --min-kernel prog.bpf.o
+  bpfverdict verify --kernel 6.1 --lockdown integrity prog.bpf.o
   bpfverdict verify --format csv build/ > verdicts.csv")]
 pub struct Args {
     #[command(flatten)]
@@ -30,6 +33,10 @@ pub struct Args {
     #[arg(long, value_name = "BITS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..8))]
     log_level: u32,
 
+    /// Also say which feature needs which kernel, and the oldest kernel that has them all
+    #[arg(long)]
+    min_kernel: bool,
+
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -41,7 +48,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     let mut printer = Printer::new(args.format, args.log_level);
     let mut status = Status::Ok;
     let read = visit_all(&args.sources.paths, &reader, &mut |case| {
-        let row = verdict::judge(&case, &profile, args.log_level);
+        let row = verdict::judge(&case, &profile, args.log_level, args.min_kernel);
         status = status.worst(match row.verdict {
             verdict::ACCEPT => Status::Ok,
             verdict::ERROR => Status::BadInput,
@@ -83,6 +90,8 @@ impl Printer {
             }
             Self::Csv(out) => {
                 row.log = None;
+                // A list has no place in a table; the oldest kernel has.
+                row.needs = None;
                 out.serialize(&row)?;
             }
         }
@@ -135,6 +144,9 @@ fn human(rows: &[Row]) -> String {
     }
     for r in rows.iter().filter(|r| r.verdict != verdict::ACCEPT) {
         out.push_str(&reason(r));
+    }
+    for r in rows {
+        out.push_str(&min_kernel::human(r));
     }
     out.push_str(&totals(rows));
     out

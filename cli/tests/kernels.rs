@@ -1,0 +1,79 @@
+//! Other kernels on the command line: `--kernel`, `--min-kernel`, configuration switches, `kernels`.
+
+mod common;
+
+use common::bpfverdict;
+use serde_json::Value;
+
+fn rows(out: &str) -> Vec<Value> {
+    out.lines().map(|l| serde_json::from_str(l).expect("a JSON line")).collect()
+}
+
+#[test]
+fn what_a_kernel_lacks_is_rejected() {
+    let said = bpfverdict(&["verify", "--kernel", "6.1", "--format", "json", "netfilter/drop_long.bpf.o"]);
+    let row = &rows(&said.out)[0];
+    assert_eq!((row["verdict"].as_str(), row["errno"].as_i64()), (Some("reject"), Some(-22)), "{}", said.out);
+    assert_eq!(row["message"].as_str(), Some("Linux 6.1 has no program type NETFILTER"));
+    assert_eq!(said.status, 1);
+}
+
+#[test]
+fn what_is_not_modelled_is_not_accepted() {
+    let said = bpfverdict(&["verify", "--kernel", "5.10", "xdp/drop_udp.bpf.o"]);
+    let reason = "the walk of Linux 5.10 is not modelled; by the rules of 6.18: accept";
+    assert!(said.out.contains(reason), "{}", said.out);
+    assert_eq!(said.status, 1);
+}
+
+#[test]
+fn an_unknown_kernel_names_the_known_ones() {
+    let said = bpfverdict(&["verify", "--kernel", "4.19", "xdp/drop_udp.bpf.o"]);
+    assert!(said.err.contains("there is 6.18, 6.18.15, 6.18.44, 5.10, 6.1, 6.12, 7.2"), "{}", said.err);
+    assert_eq!(said.status, 3);
+}
+
+#[test]
+fn the_oldest_kernel_is_that_of_the_newest_feature() {
+    let said = bpfverdict(&["verify", "--min-kernel", "--format", "json", "xdp/queue_sample.bpf.o"]);
+    let row = &rows(&said.out)[0];
+    assert_eq!(row["min_kernel"].as_str(), Some("4.20"), "{}", said.out);
+    let needs = row["needs"].as_array().expect("a list");
+    let queue = needs.iter().find(|n| n["name"] == "BPF_MAP_TYPE_QUEUE").expect("its map");
+    assert_eq!((queue["feature"].as_str(), queue["since"].as_str()), (Some("map type"), Some("4.20")));
+    assert!(needs.iter().any(|n| n["name"] == "bpf_map_push_elem" && n["insn"].is_u64()), "{needs:?}");
+    assert_eq!(said.status, 0);
+    let without = bpfverdict(&["verify", "--format", "json", "xdp/queue_sample.bpf.o"]);
+    assert!(rows(&without.out)[0].get("needs").is_none(), "only when asked for");
+}
+
+#[test]
+fn lockdown_takes_helpers_away() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("write_user.txt");
+    // probe_write_user in a kprobe program; its arguments do not matter to who may call it.
+    std::fs::write(&path, "call bpf_probe_write_user#36\nr0 = 0\nexit\n").expect("written");
+    let path = path.to_str().expect("plain");
+    let message = |options: &[&str]| {
+        let said = bpfverdict(&[&["verify", "--type", "kprobe", "--format", "json", path], options].concat());
+        rows(&said.out)[0]["message"].as_str().unwrap_or("").to_owned()
+    };
+    assert!(message(&["--lockdown", "integrity"]).contains("cannot use helper bpf_probe_write_user#36"));
+    assert!(message(&[]).contains("R2 !read_ok"), "{}", message(&[]));
+    assert_eq!(bpfverdict(&["verify", "--lockdown", "half", path]).status, 2);
+    let lsm = bpfverdict(&["verify", "--type", "lirc_mode2", "--config", "BPF_LIRC_MODE2=n", "--format", "json", path]);
+    assert_eq!(rows(&lsm.out)[0]["errno"].as_i64(), Some(-22), "{}", lsm.out);
+    assert_eq!(bpfverdict(&["verify", "--config", "SOUND=y", path]).status, 2);
+}
+
+#[test]
+fn kernels_are_listed_and_shown() {
+    let said = bpfverdict(&["kernels", "list"]);
+    for name in ["6.18 ", "6.18.15 ", "5.10 ", "6.1 ", "6.12 ", "7.2 ", "6.16 ", "7.1 ", "host "] {
+        assert!(said.out.lines().any(|l| l.starts_with(name)), "{name}: {}", said.out);
+    }
+    let shown = bpfverdict(&["kernels", "show", "6.1"]);
+    assert!(shown.out.contains("program types: 30, not LIRC_MODE2 NETFILTER"), "{}", shown.out);
+    assert!(bpfverdict(&["kernels", "show", "6.17"]).out.contains("recorded of Linux 6.17"));
+    assert_eq!(bpfverdict(&["kernels", "show", "1.0"]).status, 3);
+}
