@@ -149,9 +149,9 @@ mod tests {
     #[test]
     fn switches_go_by_the_kernels_names() {
         let mut config = Config::default();
-        assert!(
-            !config.error_injection && config.set("CONFIG_FUNCTION_ERROR_INJECTION", true) && config.error_injection
-        );
+        assert!(!config.error_injection);
+        assert!(config.set("CONFIG_FUNCTION_ERROR_INJECTION", true));
+        assert!(config.error_injection);
         assert!(config.set("BPF_LSM", false) && !config.lsm);
         assert!(!config.set("BPF_LSMX", true));
     }
