@@ -184,6 +184,8 @@ pub struct Verifier<'a> {
     pub facts: program::facts::Facts,
     /// An access passed the walk that the kernel fails to convert afterwards.
     pub late_ctx_failure: bool,
+    /// An exception is thrown, be it on a speculative path only.
+    pub throws: bool,
     /// Some instruction is part of a loop component.
     pub has_loops: bool,
     /// Stack depths after the passes behind the walk.
@@ -236,6 +238,7 @@ impl<'a> Verifier<'a> {
             cur_hist: None,
             facts: program::facts::Facts::new(n),
             late_ctx_failure: false,
+            throws: false,
             has_loops: false,
             final_depths: None,
             kernel_btf: std::cell::OnceCell::new(),

@@ -11,6 +11,7 @@ struct Case<'a> {
     program: Program,
     caps: Caps,
     errno: i32,
+    log_level: u32,
     log: &'a str,
 }
 
@@ -31,6 +32,14 @@ fn map(text: &str) -> MapDef {
     }
 }
 
+fn caps(names: &str) -> Caps {
+    let has = |name: &str| names.split('+').any(|n| n == name);
+    match names {
+        "all" => Caps::ALL,
+        _ => Caps { bpf: has("bpf"), perfmon: has("perfmon"), net_admin: has("net_admin"), sys_admin: false },
+    }
+}
+
 fn case<'a>(name: &'a str, header: &str, log: &'a str) -> Case<'a> {
     let mut words = header.split(' ');
     let hex = words.next().expect("a program");
@@ -42,14 +51,16 @@ fn case<'a>(name: &'a str, header: &str, log: &'a str) -> Case<'a> {
         program: Program { insns, license: "GPL".into(), ..Program::default() },
         caps: Caps::ALL,
         errno: 0,
+        log_level: 2,
         log,
     };
     for word in words {
         match word.split_once('=').expect("key=value") {
             ("type", v) => case.program.prog_type = v.parse().expect("a program type"),
             ("errno", v) => case.errno = v.parse().expect("an errno"),
-            ("caps", "bpf") => case.caps = Caps { bpf: true, net_admin: true, ..Caps::NONE },
-            ("caps", _) => {}
+            ("caps", v) => case.caps = caps(v),
+            ("level", v) => case.log_level = v.parse().expect("a log level"),
+            ("flags", v) => case.program.flags = v.parse().expect("load flags"),
             ("map", v) => case.program.maps.push(Arc::new(map(v))),
             (key, _) => panic!("unknown key {key}"),
         }
@@ -84,8 +95,9 @@ fn check(text: &str, at_least: usize) {
     assert!(cases.len() >= at_least, "only {} cases found", cases.len());
     let mut wrong = Vec::new();
     for case in &cases {
-        let profile = Profile::reference().with_caps(case.caps);
-        let outcome = verify(&case.program, &profile, &Options { log_level: 2 });
+        let mut profile = Profile::reference().with_caps(case.caps);
+        profile.config.unprivileged_disabled = false;
+        let outcome = verify(&case.program, &profile, &Options { log_level: case.log_level });
         let (want, got) = (without_addresses(case.log), without_addresses(&outcome.log));
         let (want, got) = (want.trim_end(), got.trim_end());
         if outcome.errno != case.errno || want != got {
@@ -112,4 +124,9 @@ fn scalars() {
 #[test]
 fn pointers() {
     check(include_str!("answers/pointers.txt"), 50);
+}
+
+#[test]
+fn without_capabilities() {
+    check(include_str!("answers/unprivileged.txt"), 60);
 }

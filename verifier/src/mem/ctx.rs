@@ -63,6 +63,11 @@ impl Verifier<'_> {
         Err(Reject::InvalidContextDone { off, size })
     }
 
+    /// Only what runs is converted: an access that speculation alone reaches is dead code by then.
+    pub(super) fn note_conversion(&mut self, fails: bool) {
+        self.late_ctx_failure |= fails && !self.cur.speculative;
+    }
+
     fn plain_ctx_access(&mut self, off: i32, size: u32, access: Access, sign_extend: bool) -> Option<Loaded> {
         let kind = match access {
             Access::Write => AccessKind::Write,
@@ -70,7 +75,7 @@ impl Verifier<'_> {
             Access::Read => AccessKind::Read,
         };
         let found = spec::ctx::access(&self.prog_context(), self.profile.caps, off, size, kind)?;
-        self.late_ctx_failure |= found.conversion_fails;
+        self.note_conversion(found.conversion_fails);
         let null = |nullable: bool| if nullable { Flags::MAYBE_NULL } else { Flags::NONE };
         let plain = |kind: Kind, flags: Flags| Loaded::Pointer(Reg::pointer(RegType { kind, flags }));
         Some(match found.reg {

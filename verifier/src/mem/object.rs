@@ -27,7 +27,7 @@ impl Verifier<'_> {
         let Some(found) = spec::ctx::reg_access(fields, off, q.size, AccessKind::Read) else {
             return Err(Reject::InvalidSockAccess { reg: q.base, ty: reg.ty, off, size: q.size });
         };
-        self.late_ctx_failure |= found.conversion_fails;
+        self.note_conversion(found.conversion_fails);
         self.load_unknown(q);
         Ok(())
     }

@@ -18,10 +18,43 @@ const MAX_KFUNC_ARGS: usize = 12;
 const DEVICE_KFUNCS: [&str; 3] =
     ["bpf_xdp_metadata_rx_timestamp", "bpf_xdp_metadata_rx_hash", "bpf_xdp_metadata_rx_vlan_tag"];
 
+fn add_subprog(starts: &mut BTreeSet<u32>, start: u32) -> R {
+    if !starts.contains(&start) && starts.len() >= MAX_SUBPROGS {
+        return Err(Reject::TooManySubprogs);
+    }
+    starts.insert(start);
+    Ok(())
+}
+
 impl Verifier<'_> {
     pub fn find_subprogs(&mut self) -> R {
-        let n = self.insns.len() as i64;
         let mut starts = BTreeSet::from([0u32]);
+        let exception = match self.find_starts(&mut starts) {
+            Ok(exception) => exception,
+            Err(r) => {
+                // The statistics list the subprograms found so far.
+                self.subprogs.resize_with(starts.len(), Subprog::default);
+                return Err(r);
+            }
+        };
+        let list: Vec<u32> = starts.into_iter().collect();
+        for (k, &start) in list.iter().enumerate() {
+            let end = list.get(k + 1).copied().unwrap_or(self.insns.len() as u32);
+            let mut s = Subprog { start, end, ..Subprog::default() };
+            if exception == Some(start) {
+                s.is_callback = true;
+                s.is_async_callback = true;
+                s.is_exception_callback = true;
+            }
+            self.subprogs.push(s);
+            self.log.l2(format_args!("func#{k} @{start}\n"));
+        }
+        Ok(())
+    }
+
+    /// Adds every start that something in the program names; the exception callback's is the answer.
+    fn find_starts(&mut self, starts: &mut BTreeSet<u32>) -> R<Option<u32>> {
+        let n = self.insns.len() as i64;
         let mut kfuncs = Vec::new();
         for i in 0..self.insns.len() {
             let insn = self.insns[i];
@@ -42,35 +75,13 @@ impl Verifier<'_> {
             if target < 0 || target >= n {
                 return Err(Reject::CallOutOfProgram);
             }
-            self.add_subprog(&mut starts, target as u32)?;
+            add_subprog(starts, target as u32)?;
         }
         let exception = self.find_exception_callback()?;
         if let Some(start) = exception {
-            self.add_subprog(&mut starts, start)?;
+            add_subprog(starts, start)?;
         }
-        let list: Vec<u32> = starts.into_iter().collect();
-        for (k, &start) in list.iter().enumerate() {
-            let end = list.get(k + 1).copied().unwrap_or(n as u32);
-            let mut s = Subprog { start, end, ..Subprog::default() };
-            if exception == Some(start) {
-                s.is_callback = true;
-                s.is_async_callback = true;
-                s.is_exception_callback = true;
-            }
-            self.subprogs.push(s);
-            self.log.l2(format_args!("func#{k} @{start}\n"));
-        }
-        Ok(())
-    }
-
-    fn add_subprog(&mut self, starts: &mut BTreeSet<u32>, start: u32) -> R {
-        if !starts.contains(&start) && starts.len() >= MAX_SUBPROGS {
-            // The statistics list the subprograms found so far.
-            self.final_depths = Some(vec![0; starts.len()]);
-            return Err(Reject::TooManySubprogs);
-        }
-        starts.insert(start);
-        Ok(())
+        Ok(exception)
     }
 
     fn register_kfunc(&mut self, id: i32, off: i16, known: &mut Vec<(i32, i16)>) -> R {

@@ -25,7 +25,6 @@ impl Verifier<'_> {
         }
         self.final_depths = Some(depths);
         self.check_removed_targets(&live)?;
-        let mut throws = false;
         for i in 0..self.insns.len() {
             let insn = self.insns[i];
             if !self.aux[i].seen || insn.code != BPF_JMP | BPF_CALL {
@@ -35,7 +34,6 @@ impl Verifier<'_> {
                 if insn.imm == 0 {
                     return Err(Reject::KfuncNotEliminated);
                 }
-                throws |= self.kfunc_name(insn.imm, insn.off) == Some("bpf_throw");
             } else if insn.src == 0
                 && insn.imm == crate::call::id::TAIL_CALL as i32
                 && self.aux[i].map_poison
@@ -44,7 +42,7 @@ impl Verifier<'_> {
                 return Err(Reject::TailCallPoisoned);
             }
         }
-        if throws
+        if self.throws
             && !self.subprogs.iter().any(|s| s.is_exception_callback)
             && let Some(d) = &mut self.final_depths
         {

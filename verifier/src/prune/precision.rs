@@ -73,9 +73,6 @@ enum Back {
 
 /// Asks for register `r` of the current frame.
 pub fn mark_reg(v: &mut Verifier<'_>, r: u8) -> R {
-    if !v.privs.bpf {
-        return Ok(());
-    }
     let mut w = Wanted::in_frame(v.cur.cur());
     w.add(r);
     run_from_cur(v, w).map(|_| ())
@@ -83,9 +80,6 @@ pub fn mark_reg(v: &mut Verifier<'_>, r: u8) -> R {
 
 /// Asks for the spilled scalar in a slot.
 pub fn mark_slot(v: &mut Verifier<'_>, frame: usize, slot: usize) -> R {
-    if !v.privs.bpf {
-        return Ok(());
-    }
     let mut w = Wanted::in_frame(v.cur.cur());
     w.slots[frame] |= 1 << slot;
     run_from_cur(v, w).map(|_| ())
@@ -93,18 +87,12 @@ pub fn mark_slot(v: &mut Verifier<'_>, frame: usize, slot: usize) -> R {
 
 /// The current path is covered by `id`: what had to be exact there has to be exact here.
 pub fn propagate_to_cur(v: &mut Verifier<'_>, id: StateId) -> R {
-    if !v.privs.bpf {
-        return Ok(());
-    }
     let Some(w) = wanted_by(v, id) else { return Ok(()) };
     run_from_cur(v, w).map(|_| ())
 }
 
 /// The same for a recorded back edge. Says whether a mark was new.
 pub fn propagate_to(v: &mut Verifier<'_>, id: StateId, edge: &State) -> R<bool> {
-    if !v.privs.bpf {
-        return Ok(false);
-    }
     let Some(w) = wanted_by(v, id) else { return Ok(false) };
     let start = Start { depth: edge.frames.len(), idx: edge.insn, first: edge.first_insn, parent: edge.parent };
     run(v, &start, &edge.history, w)
@@ -160,7 +148,8 @@ fn run_from_cur(v: &mut Verifier<'_>, w: Wanted) -> R<bool> {
 /// Walks backwards until nothing is wanted. Says whether a mark was new.
 fn run(v: &mut Verifier<'_>, start: &Start, history: &[HistEntry], mut w: Wanted) -> R<bool> {
     let mut changed = false;
-    if w.is_empty() {
+    // Without CAP_BPF every scalar is precise from birth.
+    if w.is_empty() || !v.privs.bpf {
         return Ok(false);
     }
     let (mut last, mut first, mut parent) = (start.idx, start.first, start.parent);

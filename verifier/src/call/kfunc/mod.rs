@@ -139,6 +139,7 @@ impl Verifier<'_> {
         self.check_kfunc_regions(&call)?;
         self.release_kfunc_argument(&call)?;
         self.disown_graph_node(&call)?;
+        self.throws |= call.is("bpf_throw");
         if call.is("bpf_throw") && !self.subprogs.iter().any(|s| s.is_exception_callback) {
             self.check_return_code(1)?;
         }
