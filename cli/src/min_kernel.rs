@@ -37,9 +37,16 @@ pub fn needs(program: &Program, profile: &Profile, reached: Option<&[bool]>) -> 
     found
 }
 
-/// The `since` of the newest feature.
+/// The oldest recorded kernel. What came before it (loops, global data, 32-bit jumps, calls of functions) is not told apart.
+const OLDEST: Release = Release(5, 10);
+
+/// The `since` of the newest feature, but nothing older than what was recorded.
 pub fn oldest(needs: &[Needed]) -> String {
-    needs.first().map_or_else(|| "unknown".to_owned(), |n| n.since.clone())
+    match needs.first() {
+        None => "unknown".to_owned(),
+        Some(n) if n.enough.is_some_and(|e| e <= OLDEST) => format!("<= {OLDEST}"),
+        Some(n) => n.since.clone(),
+    }
 }
 
 /// Features of one kernel that are named; a program has dozens that every kernel in use has.
@@ -48,7 +55,7 @@ const SHOWN: usize = 8;
 /// For people: the oldest kernel and what asks for it.
 pub fn human(row: &Row) -> String {
     let (Some(min), Some(needs)) = (&row.min_kernel, &row.needs) else { return String::new() };
-    let mut out = format!("\n{} needs Linux {min}\n", row.program);
+    let mut out = format!("\n{}: oldest Linux with all it needs: {min}\n", row.program);
     for n in needs.iter().take(SHOWN) {
         let place = n.insn.map_or_else(String::new, |i| styled(DIM, &format!("  insn {i}")));
         out.push_str(&format!("  {:12} {} {}{place}\n", n.since, n.feature, n.name));

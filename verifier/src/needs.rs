@@ -44,11 +44,18 @@ pub fn needs<'a>(p: &Program, profile: &'a Profile, reached: Option<&[bool]>) ->
 }
 
 /// Whether the program works only where there is this attach type. The excluded ones are what their programs always were: kernels that
-/// do not know the number ignore it.
+/// do not know the number ignore it, or have no such programs either.
 fn attach_type_counts(ty: ProgType, attach: AttachType, p: &Program) -> bool {
     p.expected_attach_type != 0
         && !matches!(ty, ProgType::StructOps | ProgType::Syscall | ProgType::Ext)
-        && !matches!(attach, AttachType::Xdp | AttachType::SkReuseportSelect | AttachType::PerfEvent)
+        && !matches!(
+            attach,
+            AttachType::Xdp
+                | AttachType::SkReuseportSelect
+                | AttachType::PerfEvent
+                | AttachType::SkLookup
+                | AttachType::Netfilter
+        )
 }
 
 #[cfg(test)]
