@@ -63,12 +63,19 @@ pub fn assemble(text: &str) -> Result<Vec<Insn>, AsmError> {
 
 /// Slots of a whole program whose names `symbols` knows.
 pub fn assemble_with(text: &str, symbols: &(impl Symbols + ?Sized)) -> Result<Vec<Insn>, AsmError> {
+    Ok(assemble_lines(text, symbols)?.0)
+}
+
+/// The same with the line (from 1) that each slot comes from.
+pub fn assemble_lines(text: &str, symbols: &(impl Symbols + ?Sized)) -> Result<(Vec<Insn>, Vec<usize>), AsmError> {
     let mut program = Assembly::default();
+    let mut lines = Vec::new();
     for (n, line) in text.lines().enumerate() {
         program.line = n + 1;
         program.add(line, symbols)?;
+        lines.resize(program.insns.len(), n + 1);
     }
-    program.resolve()
+    Ok((program.resolve()?, lines))
 }
 
 #[derive(Default)]

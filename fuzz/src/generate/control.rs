@@ -3,7 +3,7 @@
 use isa::consts::*;
 
 use super::Builder;
-use super::state::{COUNTER_SLOTS, Kind};
+use super::state::{COUNTER_SLOTS, Kind, SLOTS, State};
 use crate::emit::{self, FP, Size};
 
 const CONDITIONS: [u8; 11] =
@@ -86,6 +86,7 @@ impl Builder<'_> {
         let head = self.code.len();
         let entry = self.state.clone();
         self.block(3);
+        self.settle(&entry);
         self.emit(emit::alu_imm(true, BPF_ADD, reg, 1));
         let op = self.rng.pick(&[BPF_JLT, BPF_JNE, BPF_JSLT]);
         let wide = self.rng.chance(80);
@@ -103,6 +104,7 @@ impl Builder<'_> {
         let head = self.code.len();
         let entry = self.state.clone();
         self.block(2);
+        self.settle(&entry);
         let reg = self.state.victim(self.rng, &[6]);
         self.emit(emit::load(Size::Dw, reg, FP, off));
         self.emit(emit::alu_imm(true, BPF_ADD, reg, 1));
@@ -111,6 +113,26 @@ impl Builder<'_> {
         let back = self.branch(emit::jump_imm(true, BPF_JLT, reg, rounds, 0));
         self.code[back].off = (head as i64 - back as i64 - 1) as i16;
         self.state.meet(&entry);
+    }
+
+    /// What was no pointer when a loop began is none when it begins again: addresses must not get into results.
+    fn settle(&mut self, entry: &State) {
+        if !self.options.deterministic {
+            return;
+        }
+        for reg in 0..10u8 {
+            if entry.kind(reg).is_scalar() && !self.state.kind(reg).is_scalar() {
+                self.emit(emit::mov_imm(reg, i32::from(reg)));
+                self.state.set(reg, Kind::Scalar);
+            }
+        }
+        for slot in 0..SLOTS {
+            let pointer = |k: Kind| k == Kind::Ctx || k.memory().is_some();
+            if pointer(self.state.slots[slot]) && !pointer(entry.slots[slot]) {
+                self.emit(emit::store_imm(Size::Dw, FP, -8 * (slot as i16 + 1), 0));
+                self.state.slots[slot] = Kind::Scalar;
+            }
+        }
     }
 
     fn may_goto_loop(&mut self) {

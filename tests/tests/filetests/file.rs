@@ -1,0 +1,364 @@
+//! A filetest as text: its directives, its program, what is expected on which line. Reading and rewriting; nothing is judged or run here.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use program::{MapDef, Program};
+use runtime::Input;
+use runtime::input::{Argument, Blob, Entry, FieldValue, MapPreset};
+use spec::map::flags;
+use spec::{AttachType, Caps, MapType, ProgType};
+
+/// One file.
+pub struct File {
+    lines: Vec<String>,
+    pub program: Program,
+    pub caps: Option<Caps>,
+    /// Line (from 1) of each slot; empty for programs of objects.
+    pub slot_lines: Vec<usize>,
+    pub expect: Expect,
+    /// Line and number of `; insns: N`.
+    pub insns: Option<(usize, u64)>,
+    /// Line of `; log:` and the lines below it.
+    pub log: Option<(usize, Vec<String>)>,
+    pub runs: Vec<Run>,
+}
+
+/// The verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    Accept,
+    /// `line`: where the directive stands; on an instruction it is the one that must be refused.
+    Reject {
+        line: usize,
+        on_insn: bool,
+        id: String,
+        message: String,
+    },
+}
+
+/// One `; run:` line.
+pub struct Run {
+    pub line: usize,
+    pub input: Input,
+    pub given: String,
+    /// `what` -> value: `packet`, `record`, `map.NAME[KEY]`, `event.NAME`, and `""` for the return value.
+    pub results: BTreeMap<String, String>,
+}
+
+type Parse<T> = Result<T, String>;
+
+/// Names in the text: helpers by theirs, maps by the file's.
+struct Names<'a>(&'a [Arc<MapDef>]);
+
+impl isa::asm::Symbols for Names<'_> {
+    fn helper(&self, name: &str) -> Option<i32> {
+        spec::helper::by_name(name).and_then(|h| i32::try_from(h.id).ok())
+    }
+
+    fn map(&self, name: &str) -> Option<i32> {
+        self.0.iter().position(|m| m.name == name).and_then(|i| i32::try_from(i).ok())
+    }
+}
+
+impl File {
+    pub fn read(path: &Path) -> Parse<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self::parse(&name, &text)
+    }
+
+    pub fn parse(name: &str, text: &str) -> Parse<Self> {
+        let mut file = File {
+            lines: text.lines().map(str::to_owned).collect(),
+            program: Program { name: name.to_owned(), license: "GPL".to_owned(), ..Program::default() },
+            caps: None,
+            slot_lines: Vec::new(),
+            expect: Expect::Accept,
+            insns: None,
+            log: None,
+            runs: Vec::new(),
+        };
+        let mut object = None;
+        let mut in_log = false;
+        for (n, line) in text.lines().enumerate() {
+            let line_number = n + 1;
+            let at = |e: String| format!("line {line_number}: {e}");
+            let (code, comment) = line.split_once(';').map_or((line, ""), |(a, b)| (a, b));
+            // An empty line of a log may have lost its spaces.
+            let logged = if comment.trim().is_empty() && code != line { Some("") } else { comment.strip_prefix("   ") };
+            if let (true, Some(logged), Some((_, log))) = (in_log, logged, file.log.as_mut()) {
+                log.push(logged.to_owned());
+                continue;
+            }
+            in_log = false;
+            let comment = comment.trim();
+            if let Some(rest) = comment.strip_prefix("reject ") {
+                let (id, message) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
+                let message = message.trim().trim_matches('"').to_owned();
+                let on_insn = !code.trim().is_empty();
+                if file.expect != Expect::Accept {
+                    return Err(at("a second `reject`".to_owned()));
+                }
+                file.expect = Expect::Reject { line: line_number, on_insn, id: id.to_owned(), message };
+            } else if code.trim().is_empty()
+                && let Some((word, value)) = comment.split_once(':')
+            {
+                match word {
+                    "object" => object = Some(value.trim().to_owned()),
+                    "log" => {
+                        in_log = true;
+                        file.log = Some((line_number, Vec::new()));
+                    }
+                    _ => file.directive(word, value.trim(), line_number).map_err(at)?,
+                }
+            }
+        }
+        match object {
+            Some(o) => file.take_object(&o)?,
+            None => {
+                let (insns, lines) =
+                    isa::asm::assemble_lines(text, &Names(&file.program.maps)).map_err(|e| e.to_string())?;
+                (file.program.insns, file.slot_lines) = (insns, lines);
+            }
+        }
+        Ok(file)
+    }
+
+    fn directive(&mut self, word: &str, value: &str, line: usize) -> Parse<()> {
+        let program = &mut self.program;
+        match word {
+            "type" => {
+                program.prog_type = ProgType::from_name(value).ok_or(format!("`{value}` is no program type"))?.raw()
+            }
+            "attach" => {
+                let attach = AttachType::from_name(value).ok_or(format!("`{value}` is no attach type"))?;
+                program.expected_attach_type = attach.raw();
+            }
+            "flags" => program.flags = program_flags(value)?,
+            "license" => value.clone_into(&mut program.license),
+            "caps" => self.caps = Some(caps(value)?),
+            "insns" => self.insns = Some((line, value.parse().map_err(|_| format!("`{value}` is no number"))?)),
+            "run" => {
+                let run = run(value, line)?;
+                self.runs.push(run);
+            }
+            _ => {
+                if let Some(name) = word.strip_prefix("map ") {
+                    program.maps.push(Arc::new(map(name.trim(), value)?));
+                } else if word.bytes().all(|b| b.is_ascii_lowercase()) {
+                    return Err(format!("`{word}:` is no directive"));
+                }
+                // Else prose with a colon in it.
+            }
+        }
+        Ok(())
+    }
+
+    /// `PATH PROGRAM`, below the corpus.
+    fn take_object(&mut self, value: &str) -> Parse<()> {
+        let (path, name) = value.split_once(' ').ok_or("expected `; object: PATH PROGRAM`")?;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(path);
+        let bytes = std::fs::read(&root).map_err(|e| format!("{path}: {e}"))?;
+        let options =
+            loader::Options { object_name: loader::Options::name_from_path(&root), ..loader::Options::default() };
+        let object = loader::open(&bytes, &options).map_err(|e| format!("{path}: {e}"))?;
+        let index = object.programs.iter().position(|p| p.name == name.trim());
+        let index = index.ok_or(format!("{path}: no program `{name}`"))?;
+        let vmlinux = spec::Profile::reference().btf().clone();
+        self.program = object.program(index, Some(&vmlinux)).map_err(|e| format!("{path}: {e}"))?;
+        Ok(())
+    }
+
+    /// The text with other expectations: what `BLESS=1` writes.
+    pub fn rewritten(&self, expect: &Expect, insns: u64, log: &str, results: &[BTreeMap<String, String>]) -> String {
+        let mut out: Vec<String> = Vec::new();
+        let log_lines = self.log.as_ref().map_or(0..0, |(at, lines)| *at..*at + lines.len());
+        for (n, line) in self.lines.iter().enumerate() {
+            if log_lines.contains(&n) {
+                continue;
+            }
+            let number = n + 1;
+            let is_reject = line.split_once(';').is_some_and(|(_, c)| c.trim().starts_with("reject "));
+            let code = line.split(';').next().unwrap_or_default().trim_end();
+            match expect {
+                Expect::Reject { line: at, on_insn, id, message } if *at == number => {
+                    let directive = format!("; reject {id} \"{message}\"");
+                    if *on_insn {
+                        out.push(format!("{code:<40}{directive}"));
+                        continue;
+                    }
+                    out.push(directive);
+                }
+                _ => {}
+            }
+            match (&self.insns, self.runs.iter().position(|r| r.line == number)) {
+                // An expectation of before: gone, with its line if that held nothing else.
+                _ if is_reject && code.is_empty() => {}
+                _ if is_reject => out.push(code.to_owned()),
+                (Some((at, _)), _) if *at == number => out.push(format!("; insns: {insns}")),
+                (_, Some(i)) if results.len() > i => {
+                    out.push(format!("; run: {}=> {}", self.runs[i].given, shown(&results[i])));
+                }
+                _ => out.push(line.clone()),
+            }
+            if self.log.as_ref().is_some_and(|(at, _)| *at == number) {
+                out.extend(log.lines().map(|l| format!(";   {l}")));
+            }
+        }
+        out.join("\n") + "\n"
+    }
+
+    /// The line of a slot.
+    pub fn line_of(&self, slot: u32) -> Option<usize> {
+        self.slot_lines.get(slot as usize).copied()
+    }
+
+    /// Where a refusal that belongs to no instruction is expected: in front of the program.
+    pub fn head(&self) -> usize {
+        let first = self.slot_lines.first().copied().unwrap_or(self.lines.len());
+        match self.expect {
+            Expect::Reject { line, on_insn: false, .. } => line,
+            _ => first,
+        }
+    }
+}
+
+/// Results in the form in which they are read.
+fn shown(results: &BTreeMap<String, String>) -> String {
+    let parts = results.iter().map(|(what, value)| match what.as_str() {
+        "" => value.clone(),
+        _ => format!("{what}={value}"),
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+fn program_flags(value: &str) -> Parse<u32> {
+    value.split(',').try_fold(0, |all, name| {
+        Ok(all
+            | match name.trim() {
+                "strict_alignment" => 1,
+                "any_alignment" => 2,
+                "test_rnd_hi32" => 4,
+                "test_state_freq" => 8,
+                "sleepable" => 16,
+                "xdp_has_frags" => 32,
+                "xdp_dev_bound_only" => 64,
+                "test_reg_invariants" => 128,
+                other => number(other)? as u32,
+            })
+    })
+}
+
+fn caps(value: &str) -> Parse<Caps> {
+    let mut caps = Caps::NONE;
+    for name in value.split(',').map(str::trim) {
+        match name {
+            "none" => {}
+            "bpf" => caps.bpf = true,
+            "perfmon" => caps.perfmon = true,
+            "net_admin" => caps.net_admin = true,
+            "sys_admin" => caps.sys_admin = true,
+            _ => return Err(format!("`{name}` is no capability that matters here")),
+        }
+    }
+    Ok(caps)
+}
+
+fn number(text: &str) -> Parse<u64> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| format!("`{text}` is no number"))
+}
+
+/// `array key 4 value 8 entries 1 flags RDONLY_PROG,MMAPABLE`
+fn map(name: &str, value: &str) -> Parse<MapDef> {
+    let words: Vec<&str> = value.split_whitespace().collect();
+    let (kind, rest) = words.split_first().ok_or("expected a map type")?;
+    let map_type = MapType::from_name(kind).ok_or(format!("`{kind}` is no map type"))?.raw();
+    let mut def = MapDef { name: name.to_owned(), full_name: name.to_owned(), map_type, ..MapDef::default() };
+    for pair in rest.chunks(2) {
+        let [key, value] = pair else { return Err(format!("`{}` has no value", pair.join(" "))) };
+        match *key {
+            "key" => def.key_size = number(value)? as u32,
+            "value" => def.value_size = number(value)? as u32,
+            "entries" => def.max_entries = number(value)? as u32,
+            "flags" => {
+                for flag in value.split(',') {
+                    let bit = flags::NAMES.iter().position(|n| *n == flag).ok_or(format!("`{flag}` is no map flag"))?;
+                    def.map_flags |= 1 << bit;
+                }
+            }
+            "contents" => def.value0 = Some(corpus::literal::parse(value)?),
+            "frozen" => def.frozen = *value == "yes",
+            _ => return Err(format!("a map has no `{key}`")),
+        }
+    }
+    Ok(def)
+}
+
+/// `packet="zero:60" ctx.mark=7 => 2 packet=...`
+fn run(value: &str, line: usize) -> Parse<Run> {
+    let (given, expected) = value.split_once("=>").ok_or("expected `; run: INPUT => RESULT`")?;
+    let mut input = Input::default();
+    for (what, value) in pairs(given)? {
+        let bytes = || corpus::literal::parse(&value);
+        match what.as_str() {
+            "packet" => input.packet = Blob(bytes()?),
+            "meta" => input.meta = Blob(bytes()?),
+            "record" => input.record = Blob(bytes()?),
+            "arg" => input.args.push(Argument::Number(number(&value)? as i64)),
+            _ if what.starts_with("ctx.") => {
+                input.ctx.insert(what["ctx.".len()..].to_owned(), FieldValue::UInt(number(&value)?));
+            }
+            _ => {
+                let (name, key) = element(&what).ok_or(format!("`{what}` is no part of an input"))?;
+                let entry =
+                    Entry { key: Blob(corpus::literal::parse(key)?), value: Blob(bytes()?), ..Entry::default() };
+                match input.maps.iter_mut().find(|m| m.map == name) {
+                    Some(m) => m.entries.push(entry),
+                    None => input.maps.push(MapPreset {
+                        map: name.to_owned(),
+                        entries: vec![entry],
+                        ..MapPreset::default()
+                    }),
+                }
+            }
+        }
+    }
+    let mut results = BTreeMap::new();
+    for (what, value) in pairs(expected)? {
+        results.insert(what, value);
+    }
+    Ok(Run { line, input, given: given.trim_start().to_owned(), results })
+}
+
+/// `map.NAME[KEY]`
+fn element(what: &str) -> Option<(&str, &str)> {
+    what.strip_prefix("map.")?.strip_suffix(']')?.split_once('[')
+}
+
+/// `name=value` by white space, values perhaps in quotes; a word without `=` is the value of the empty name.
+fn pairs(text: &str) -> Parse<Vec<(String, String)>> {
+    let mut out = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        let Some(value) = after.strip_prefix('=') else {
+            out.push((String::new(), name.to_owned()));
+            rest = after.trim_start();
+            continue;
+        };
+        let (value, after) = match value.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').ok_or("a quote is not closed")?,
+            None => value.split_at(value.find(char::is_whitespace).unwrap_or(value.len())),
+        };
+        out.push((name.to_owned(), value.to_owned()));
+        rest = after.trim_start();
+    }
+    Ok(out)
+}
