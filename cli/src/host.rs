@@ -72,6 +72,9 @@ pub fn config() -> Result<Config, Failure> {
         text.trim().parse::<u32>().ok()
     };
     config.unprivileged_disabled = setting("unprivileged_bpf_disabled").is_none_or(|v| v != 0);
+    let booted = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let chosen = booted.split_whitespace().filter_map(|w| w.strip_prefix("mitigations=")).next_back();
+    config.mitigations = chosen.is_none_or(|how| how.split(',').all(|w| w != "off"));
     config.max_stack = setting("perf_event_max_stack").unwrap_or(config.max_stack);
     // `none [integrity] confidentiality`; a kernel without lockdown has no such file.
     if let Ok(text) = std::fs::read_to_string("/sys/kernel/security/lockdown") {

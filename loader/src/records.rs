@@ -81,6 +81,8 @@ struct RawMap {
     btf_vmlinux_value_type_id: u32,
     frozen: bool,
     value0: Option<String>,
+    /// Made by somebody without CAP_PERFMON.
+    unprivileged: bool,
     inner: Option<Box<RawMap>>,
 }
 
@@ -201,6 +203,7 @@ impl Reader {
             inner: raw.inner.map(|inner| self.map(*inner, depth + 1).map(Arc::new)).transpose()?,
             slots: Vec::new(),
             pin_by_name: false,
+            unprivileged: raw.unprivileged,
         })
     }
 }

@@ -82,6 +82,8 @@ pub struct MapDef {
     pub slots: Vec<(u32, SlotInit)>,
     /// LIBBPF_PIN_BY_NAME.
     pub pin_by_name: bool,
+    /// Made by somebody without CAP_PERFMON.
+    pub unprivileged: bool,
 }
 
 /// What a statically initialised slot of a prog array or map-in-map holds.

@@ -87,7 +87,8 @@ pub struct InsnAux {
     /// Base type at the first successful memory access ("same insn" rule).
     pub ptr_type: Option<RegType>,
     pub load: LoadImm,
-    /// Map seen by a helper call; `map_poison` when different paths used different ones.
+    /// Map seen by a helper call; `map_poison` when different paths used different ones, `map_unpriv` when somebody without
+    /// CAP_PERFMON made one of them.
     pub map: Option<MapId>,
     pub map_poison: bool,
     pub map_unpriv: bool,
@@ -201,8 +202,8 @@ impl<'a> Verifier<'a> {
             bpf: profile.caps.has_bpf(),
             ptr_leaks: perfmon,
             uninit_stack: perfmon,
-            bypass_v1: perfmon,
-            bypass_v4: perfmon,
+            bypass_v1: perfmon || !profile.config.mitigations,
+            bypass_v4: perfmon || !profile.config.mitigations,
         };
         let n = prog.insns.len();
         let flags = prog.flags;

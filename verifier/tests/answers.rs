@@ -12,6 +12,7 @@ struct Case<'a> {
     caps: Caps,
     errno: i32,
     log_level: u32,
+    mitigations: bool,
     log: &'a str,
 }
 
@@ -52,6 +53,7 @@ fn case<'a>(name: &'a str, header: &str, log: &'a str) -> Case<'a> {
         caps: Caps::ALL,
         errno: 0,
         log_level: 2,
+        mitigations: true,
         log,
     };
     for word in words {
@@ -62,6 +64,10 @@ fn case<'a>(name: &'a str, header: &str, log: &'a str) -> Case<'a> {
             ("level", v) => case.log_level = v.parse().expect("a log level"),
             ("flags", v) => case.program.flags = v.parse().expect("load flags"),
             ("map", v) => case.program.maps.push(Arc::new(map(v))),
+            ("unprivileged-map", v) => {
+                case.program.maps.push(Arc::new(MapDef { unprivileged: true, ..map(v) }));
+            }
+            ("mitigations", v) => case.mitigations = v != "off",
             (key, _) => panic!("unknown key {key}"),
         }
     }
@@ -97,6 +103,7 @@ fn check(text: &str, at_least: usize) {
     for case in &cases {
         let mut profile = Profile::reference().with_caps(case.caps);
         profile.config.unprivileged_disabled = false;
+        profile.config.mitigations = case.mitigations;
         let outcome = verify(&case.program, &profile, &Options { log_level: case.log_level });
         let (want, got) = (without_addresses(case.log), without_addresses(&outcome.log));
         let (want, got) = (want.trim_end(), got.trim_end());

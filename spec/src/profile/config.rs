@@ -83,6 +83,9 @@ config! {
     jit "BPF_JIT";
     /// `kernel.unprivileged_bpf_disabled` is not 0.
     unprivileged_disabled "unprivileged_bpf_disabled";
+    /// Loaders without CAP_PERFMON are held to what is safe on a processor that speculates; off where the kernel was booted with
+    /// `mitigations=off`.
+    mitigations "mitigations";
 }
 
 impl Config {
@@ -100,6 +103,7 @@ impl Config {
         preempt_rt: false,
         jit: true,
         unprivileged_disabled: true,
+        mitigations: true,
         max_cpus: 8192,
         max_stack: 127,
         page_size: 4096,

@@ -31,7 +31,9 @@ impl Verifier<'_> {
         if writes && self.map(map).rdonly_prog() {
             return Err(Reject::HelperMapWrite);
         }
+        let unprivileged = self.map(map).def.unprivileged;
         let aux = &mut self.aux[self.insn_idx as usize];
+        aux.map_unpriv |= unprivileged;
         match aux.map {
             None => aux.map = Some(map),
             Some(m) if m != map => aux.map_poison = true,
