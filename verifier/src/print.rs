@@ -395,6 +395,10 @@ impl Verifier<'_> {
         match self.aux[idx].load {
             LoadImm::MapPtr(_) | LoadImm::MapValue { .. } if !self.privs.ptr_leaks => 0,
             LoadImm::MapPtr(m) => map(m),
+            // An arena's memory is where the user chose to see it.
+            LoadImm::MapValue { map: m, off } if self.map(m).ty == Some(spec::MapType::Arena) => {
+                self.map(m).def.map_extra.wrapping_add(off.into())
+            }
             LoadImm::MapValue { map: m, off } => map(m) + 0x100 + off as u64,
             LoadImm::Ksym(_) => KSYM_ADDRESS + 0x10 * imm as u32 as u64,
             LoadImm::Const | LoadImm::Func { .. } => (imm as u32 as u64) | (imm2 as u32 as u64) << 32,

@@ -546,7 +546,7 @@ rejections! {
     "BV1048" PercpuObjectSize { size: u32, max: u32 } EINVAL, "bpf_percpu_obj_new type size ({size}) is greater than {max}\n";
     "BV1049" PercpuObjectScalars EINVAL, "bpf_percpu_obj_new type ID argument must be of a struct of scalars\n";
     "BV1050" PercpuObjectFields EINVAL, "bpf_percpu_obj_new type ID argument must not contain special fields\n";
-    "BV1051" RdonlyCastUnknown { id: u64 } EINVAL, "Unknown type ID {id} passed to kfunc bpf_rdonly_cast\n";
+    "BV1051" RdonlyCastUnknown { id: i32 } EINVAL, "Unknown type ID {id} passed to kfunc bpf_rdonly_cast\n";
     "BV1052" RdonlyCastType EINVAL, "kfunc bpf_rdonly_cast type ID argument must be of a struct or void\n";
     // Graphs, iterators, interrupt flags.
     "BV1053" GraphHolder { arg: usize } EINVAL, "arg#{arg} expected pointer to map value or allocated object\n";

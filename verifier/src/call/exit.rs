@@ -89,7 +89,7 @@ impl Verifier<'_> {
                 true => Ok(()),
                 false => Err(Reject::ReturnNoScalar {
                     context: Context::Subprogram,
-                    what: "a scalar",
+                    what: "a scalar value",
                     reg: regno,
                     ty: reg.ty,
                 }),

@@ -185,10 +185,9 @@ impl Verifier<'_> {
     }
 
     fn set_rdonly_cast(&mut self, call: &KfuncCall) -> R {
-        let raw = call.constant.unwrap_or(0);
-        let id = raw as u32;
+        let id = call.constant.unwrap_or(0) as u32;
         match call.btf.ty(id).map(|t| t.kind()) {
-            None => Err(Reject::RdonlyCastUnknown { id: raw }),
+            None => Err(Reject::RdonlyCastUnknown { id: id as i32 }),
             Some(k) if k.is_struct_or_union() => {
                 self.set_object(RegFlags::UNTRUSTED, BtfId::KERNEL, id);
                 Ok(())
