@@ -74,7 +74,7 @@ impl Verifier<'_> {
             Access::Read if sign_extend => AccessKind::ReadSx,
             Access::Read => AccessKind::Read,
         };
-        let found = spec::ctx::access(&self.prog_context(), self.profile.caps, off, size, kind)?;
+        let found = self.profile.ctx(&self.prog_context())?.access(self.profile.caps, off, size, kind)?;
         self.note_conversion(found.conversion_fails);
         let null = |nullable: bool| if nullable { Flags::MAYBE_NULL } else { Flags::NONE };
         let plain = |kind: Kind, flags: Flags| Loaded::Pointer(Reg::pointer(RegType { kind, flags }));
