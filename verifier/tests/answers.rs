@@ -62,6 +62,7 @@ fn case<'a>(name: &'a str, header: &str, log: &'a str) -> Case<'a> {
             ("errno", v) => case.errno = v.parse().expect("an errno"),
             ("caps", v) => case.caps = caps(v),
             ("level", v) => case.log_level = v.parse().expect("a log level"),
+            ("attach", v) => case.program.expected_attach_type = v.parse().expect("an attach type"),
             ("flags", v) => case.program.flags = v.parse().expect("load flags"),
             ("map", v) => case.program.maps.push(Arc::new(map(v))),
             ("unprivileged-map", v) => {
