@@ -85,7 +85,8 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// A may_goto that is walked and does not jump to what becomes its next instruction.
+    /// A may_goto that is walked and does not jump to what becomes its next instruction. When a may_goto goes, the one before it is
+    /// looked at again; when a `goto +0` goes it is not.
     fn keeps_may_goto(&self, i: usize) -> bool {
         let insn = self.insns[i];
         if insn.code != MAY_GOTO || !self.aux[i].seen {
@@ -96,7 +97,8 @@ impl Verifier<'_> {
             let x = self.insns[k];
             !self.aux[k].seen || x == NOP || (x.code == MAY_GOTO && !self.keeps_may_goto(k))
         };
-        !(target > i && (i + 1..target).all(gone))
+        let last = (i + 1..target).rev().find(|k| self.aux[*k].seen);
+        !(target > i && (i + 1..target).all(gone) && last.is_none_or(|k| self.insns[k] != NOP))
     }
 
     /// Context and socket accesses that pass the walk and fail when they are converted.
