@@ -20,8 +20,9 @@ impl Judgement {
         let mut stats = Stats::default();
         let mut log = String::with_capacity(text.len());
         for line in text.lines() {
-            if !stats.take_line(line) {
-                log.push_str(line);
+            let kept = if stats.take_line(line) { "" } else { &line[..stats.take_glued(line).unwrap_or(line.len())] };
+            if !kept.is_empty() || line.is_empty() {
+                log.push_str(kept);
                 log.push('\n');
             }
         }
@@ -48,6 +49,13 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// One refusal, `expected prog array map for tail call`, ends without a newline: the first statistics line is glued to it.
+    /// Reads that line; where it begins.
+    fn take_glued(&mut self, line: &str) -> Option<usize> {
+        const STARTS: [&str; 3] = ["verification time ", "stack depth ", "processed "];
+        STARTS.iter().filter_map(|s| line.rfind(s)).find(|at| self.take_line(&line[*at..]))
+    }
+
     /// Reads one line; false when it is not a statistics line.
     fn take_line(&mut self, line: &str) -> bool {
         if let Some(rest) = line.strip_prefix("verification time ") {
@@ -124,6 +132,12 @@ mod tests {
                 verification_us: Some(37),
             }
         );
+    }
+
+    #[test]
+    fn a_message_without_newline_is_parted_from_the_statistics() {
+        let j = Judgement::from_log(false, -22, b"no newline hereverification time 9 usec\nstack depth 8\n");
+        assert_eq!((j.message(), j.stats.verification_us), ("no newline here", Some(9)));
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Refusals whose words or counters random programs once showed to be wrong, and that `answers/` cannot hold because they need BTF or
-//! another log level. The expected texts are those of Linux 6.18.44.
+//! Words and counters that random programs once showed to be wrong, and that `answers/` cannot hold because they need BTF, another
+//! log level or an arena. The expected texts are those of Linux 6.18.44.
 
 use btf::Kind;
 use isa::Insn;
-use program::{InfoTable, Program};
+use program::{InfoTable, MapDef, Program};
 use spec::Profile;
 use std::sync::Arc;
 use verifier::{Options, Outcome, verify};
@@ -60,4 +60,23 @@ fn global_functions_return_scalars() {
     p.func_info = InfoTable { rec_size: 8, bytes: [0u32, 3, 4, 5].into_iter().flat_map(u32::to_le_bytes).collect() };
     let out = judge(&p, 0);
     assert_eq!(out.message.lines().last(), Some("At subprogram exit the register R0 is not a scalar value (fp)"));
+}
+
+#[test]
+fn addresses_in_an_arena_are_the_users() {
+    let mut p = listing("r1 = 0x0 | r0 = 0 | exit");
+    p.insns[0].src = isa::consts::BPF_PSEUDO_MAP_VALUE;
+    p.insns[1].imm = 8;
+    p.prog_type = 31;
+    p.flags = 16;
+    // BPF_F_MMAPABLE; an arena has neither keys nor values.
+    p.maps = vec![Arc::new(MapDef {
+        map_type: 33,
+        max_entries: 10,
+        map_flags: 1 << 10,
+        map_extra: 1 << 44,
+        ..MapDef::default()
+    })];
+    let out = judge(&p, 2);
+    assert!(out.log.contains("0: (18) r1 = 0x100000000008"), "{}", out.log);
 }
