@@ -38,6 +38,14 @@ pub struct Select {
     /// Initial value of a global variable of an object, as a loader would set it
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+
+    /// File with such values, one NAME=VALUE a line
+    #[arg(long, value_name = "FILE")]
+    pub presets: Option<PathBuf>,
+
+    /// Kernel configuration for an object's `.kconfig` externs, e.g. /boot/config-6.18 or /proc/config.gz
+    #[arg(long, value_name = "FILE")]
+    pub kconfig: Option<PathBuf>,
 }
 
 fn prog_type(text: &str) -> Result<ProgType, String> {

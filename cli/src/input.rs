@@ -11,6 +11,7 @@ use spec::{Caps, ProgType};
 
 use crate::args::Select;
 use crate::exit::{Failure, Status};
+use crate::output::{WARN, styled};
 
 /// Objects above this are refused unread: real ones are a thousand times smaller.
 const MAX_FILE: u64 = 64 << 20;
@@ -46,9 +47,11 @@ impl Case {
 
 /// What programs are made for.
 pub struct Reader<'a> {
-    pub select: &'a Select,
+    select: &'a Select,
     /// Kernel BTF for CO-RE: asked for only by objects that need it.
-    pub target: &'a dyn Fn() -> Arc<btf::Btf>,
+    target: &'a dyn Fn() -> Arc<btf::Btf>,
+    /// What objects are opened with, but for their names.
+    options: loader::Options,
 }
 
 /// What [`Reader::visit`] calls for each program.
@@ -106,7 +109,19 @@ pub fn visit_all(paths: &[PathBuf], reader: &Reader<'_>, visit: &mut Visitor<'_>
     Ok(status)
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub fn new(select: &'a Select, target: &'a dyn Fn() -> Arc<btf::Btf>) -> Result<Self, Failure> {
+        let mut presets = match &select.presets {
+            Some(path) => presets(path)?,
+            None => Vec::new(),
+        };
+        // What the command line says comes last and wins.
+        presets.extend(select.set.iter().cloned());
+        let kconfig = select.kconfig.as_deref().map(kernel_config).transpose()?;
+        let options = loader::Options { presets, kconfig, ..loader::Options::default() };
+        Ok(Self { select, target, options })
+    }
+
     /// Calls `visit` for each program of `path`.
     pub fn visit(&self, path: &Path, visit: &mut Visitor<'_>) -> Result<(), Failure> {
         if path.is_dir() {
@@ -151,12 +166,12 @@ impl Reader<'_> {
     }
 
     fn object(&self, path: &Path, bytes: &[u8], visit: &mut Visitor<'_>) -> Result<(), Failure> {
-        let options = loader::Options {
-            object_name: loader::Options::name_from_path(path),
-            presets: self.select.set.clone(),
-            ..loader::Options::default()
-        };
+        let options = loader::Options { object_name: loader::Options::name_from_path(path), ..self.options.clone() };
         let object = loader::open(bytes, &options).map_err(|e| Failure::file(path, e))?;
+        if let Some(why) = &object.btf_refused {
+            let note = styled(WARN, "note");
+            anstream::eprintln!("{note}: {}: a kernel refuses its BTF, programs load without: {why}", path.display());
+        }
         let target = object.needs_target().then(|| (self.target)());
         let mut linker = object.linker(target.as_deref());
         for (i, p) in object.programs.iter().enumerate() {
@@ -254,6 +269,36 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// A preset file: `name=value` by line, `#` before remarks.
+fn presets(path: &Path) -> Result<Vec<String>, Failure> {
+    let bytes = read(path)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|e| Failure::file(path, format!("offset {}: expected text", e.valid_up_to())))?;
+    let mut out = Vec::new();
+    for (n, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let expected = || Failure::file(path, format!("line {}: expected NAME=VALUE", n + 1));
+        let (name, value) = line.split_once('=').ok_or_else(expected)?;
+        out.push(format!("{}={}", name.trim(), value.trim()));
+    }
+    Ok(out)
+}
+
+/// A kernel configuration as text, perhaps packed as in /proc/config.gz.
+fn kernel_config(path: &Path) -> Result<String, Failure> {
+    let mut bytes = read(path)?;
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let packed = std::mem::take(&mut bytes);
+        let unpacked = flate2::read::GzDecoder::new(packed.as_slice()).take(MAX_FILE + 1).read_to_end(&mut bytes);
+        unpacked.map_err(|e| Failure::file(path, e))?;
+    }
+    let text = String::from_utf8(bytes).ok().filter(|t| t.len() as u64 <= MAX_FILE && t.contains("CONFIG_"));
+    text.ok_or_else(|| Failure::file(path, "expected a kernel configuration: lines of CONFIG_NAME=VALUE"))
 }
 
 /// Capabilities by name: `CAP_BPF` or `bpf`.

@@ -7,6 +7,7 @@ mod host;
 mod input;
 mod min_kernel;
 mod output;
+mod parallel;
 mod verdict;
 
 use clap::{CommandFactory, Parser, Subcommand};

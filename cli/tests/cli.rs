@@ -191,3 +191,68 @@ fn scripts_and_manual_are_made() {
     assert!(bpfverdict(&["man"]).out.contains(".TH"));
     assert_eq!(bpfverdict(&["kernels", "list"]).status, 0);
 }
+
+/// UDP to port 80 goes through until the object's `port` says 80.
+#[test]
+fn globals_are_preset_as_a_loader_does() {
+    let udp = "4500001c00000000401100000a0000010a000002".to_owned() + "1234005000080000";
+    let (_input, input) = file("in.toml", &format!("packet = \"{}0800{udp}\"\n", "00".repeat(12)));
+    let (_presets, presets) = file("globals", "# what a skeleton would set\n\nport = 80\n");
+    let retval = |more: &[&str]| {
+        let args = [&["run", "xdp/drop_udp.bpf.o", "--input", &input, "--format", "json"], more].concat();
+        let said = bpfverdict(&args);
+        serde_json::from_str::<serde_json::Value>(&said.out).unwrap_or_else(|_| panic!("{}", said.all()))["retval"]
+            .as_u64()
+    };
+    assert_eq!(retval(&[]), Some(2));
+    assert_eq!(retval(&["--set", "port=80"]), Some(1));
+    assert_eq!(retval(&["--presets", &presets]), Some(1));
+    assert_eq!(retval(&["--presets", &presets, "--set", "port=81"]), Some(2));
+    let said = bpfverdict(&["verify", "--set", "ports=80", "xdp/drop_udp.bpf.o"]);
+    assert_eq!((said.status, said.err.contains("ports")), (2, true), "{}", said.all());
+    let (_bad, bad) = file("bad", "port = 80\nport\n");
+    let said = bpfverdict(&["verify", "--presets", &bad, "xdp/drop_udp.bpf.o"]);
+    assert_eq!((said.status, said.err.contains("line 2")), (2, true), "{}", said.all());
+}
+
+#[test]
+fn a_kernel_configuration_fills_externs() {
+    let object = "../loader/tests/objects/features.bpf.o";
+    let (_dir, config) = file("config", "CONFIG_BPF_JIT=y\nCONFIG_HZ=250\n");
+    let without = bpfverdict(&["disasm", object]);
+    assert!(without.all().contains("CONFIG_BPF_JIT"), "{}", without.all());
+    let with = bpfverdict(&["disasm", "--kconfig", &config, object]);
+    assert!(!with.all().contains("CONFIG_BPF_JIT"), "{}", with.all());
+    let (_dir, config) = file("config", "nothing of the kind\n");
+    let said = bpfverdict(&["disasm", "--kconfig", &config, object]);
+    assert_eq!((said.status, said.err.contains("expected a kernel configuration")), (2, true), "{}", said.all());
+}
+
+/// Rows come in the order of the files, whatever takes longest.
+#[test]
+fn many_programs_keep_their_order() {
+    let said = bpfverdict(&["verify", "--format", "json", "."]);
+    let rows: Vec<serde_json::Value> = said.out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let files: Vec<&str> = rows.iter().filter_map(|r| r["file"].as_str()).collect();
+    assert!(rows.len() > 100 && files.is_sorted(), "{files:?}");
+}
+
+#[test]
+fn machine_code_stands_beside_instructions() {
+    let (_dir, path) = file("add.bpfasm", "r0 = 1\nr1 = *(u64 *)(r10 -8)\nr0 += r1\nexit\n");
+    let said = bpfverdict(&["jit", &path]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let slots = said.out.split("out of line:").next().unwrap_or_default();
+    let mut settings = insta::Settings::clone_current();
+    // Where code lies depends on the length of the code in front of it.
+    settings.add_filter(r"(?m)^ +[0-9a-f]+  ", "  ");
+    settings.add_filter(r"\b(j[a-z]+|call) 0x[0-9a-f]+", "$1 [elsewhere]");
+    settings.add_filter(r"0x[0-9a-f]{9,}", "[address]");
+    settings.bind(|| insta::assert_snapshot!("jit", slots));
+}
+
+#[test]
+fn explanations_name_the_rule() {
+    let said = bpfverdict(&["explain", "invalid bpf_context access off=76 size=4"]);
+    assert!(said.out.starts_with("BV033") && said.status == 0, "{}", said.all());
+}

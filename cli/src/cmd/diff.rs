@@ -119,7 +119,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
             diff.corpus(args, &profile)?;
         } else {
             let target = || profile.btf().clone();
-            let reader = Reader { select: &args.select, target: &target };
+            let reader = Reader::new(&args.select, &target)?;
             let read = visit_all(std::slice::from_ref(path), &reader, &mut |case| {
                 match &case.program {
                     Ok(p) => diff.program(&format!("{} {}", case.file, p.name), p, None),

@@ -28,7 +28,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Status, Failure> {
     let profile = args.kernel.profile()?;
     let target = || profile.btf().clone();
-    let reader = Reader { select: &args.sources.select, target: &target };
+    let reader = Reader::new(&args.sources.select, &target)?;
     let mut status = Status::Ok;
     let read = visit_all(&args.sources.paths, &reader, &mut |case| {
         let program = match &case.program {

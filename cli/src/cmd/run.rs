@@ -105,7 +105,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
 fn programs(args: &Args, profile: &spec::Profile) -> Result<Vec<Program>, Failure> {
     let all = Select { only: None, ..args.select.clone() };
     let target = || profile.btf().clone();
-    let reader = Reader { select: &all, target: &target };
+    let reader = Reader::new(&all, &target)?;
     let mut programs = Vec::new();
     let mut bad = None;
     let status = visit_all(std::slice::from_ref(&args.path), &reader, &mut |case| {

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use crate::args::{Format, Kernel, Sources};
 use crate::exit::{Failure, Status};
-use crate::input::{Reader, visit_all};
+use crate::input::{Case, Reader, visit_all};
 use crate::min_kernel;
 use crate::output::{self, BAD, DIM, GOOD, WARN, styled};
+use crate::parallel::Pool;
 use crate::verdict::{self, Row};
 
 /// Judge programs as the kernel's verifier would
@@ -44,17 +45,26 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Status, Failure> {
     let profile = args.kernel.profile()?;
     let target = || profile.btf().clone();
-    let reader = Reader { select: &args.sources.select, target: &target };
+    let reader = Reader::new(&args.sources.select, &target)?;
     let mut printer = Printer::new(args.format, args.log_level);
     let mut status = Status::Ok;
-    let read = visit_all(&args.sources.paths, &reader, &mut |case| {
-        let row = verdict::judge(&case, &profile, args.log_level, args.min_kernel);
+    let judge = |case: Case| verdict::judge(&case, &profile, args.log_level, args.min_kernel);
+    let mut take = |row: Row| {
         status = status.worst(match row.verdict {
             verdict::ACCEPT => Status::Ok,
             verdict::ERROR => Status::BadInput,
             _ => Status::Negative,
         });
         printer.row(row)
+    };
+    let read = std::thread::scope(|scope| {
+        let mut pool = Pool::new(scope, &judge);
+        let read = visit_all(&args.sources.paths, &reader, &mut |case| {
+            let cost = case.program.as_ref().map_or(0, |p| p.insns.len());
+            pool.give(case, cost, &mut take)
+        })?;
+        pool.finish(&mut take)?;
+        Ok::<_, Failure>(read)
     })?;
     printer.finish()?;
     Ok(status.worst(read))
