@@ -27,6 +27,8 @@ pub struct Record {
 pub struct Reader {
     base: PathBuf,
     btf: HashMap<PathBuf, Arc<Btf>>,
+    /// The loader of the record being read lacks CAP_PERFMON.
+    loader_unprivileged: bool,
 }
 
 #[derive(Deserialize)]
@@ -81,8 +83,8 @@ struct RawMap {
     btf_vmlinux_value_type_id: u32,
     frozen: bool,
     value0: Option<String>,
-    /// Made by somebody without CAP_PERFMON.
-    unprivileged: bool,
+    /// Made by somebody without CAP_PERFMON; unless said, by whoever loads the program.
+    unprivileged: Option<bool>,
     inner: Option<Box<RawMap>>,
 }
 
@@ -112,7 +114,7 @@ pub fn parse_line(line: &str, base_dir: &Path) -> Result<Record, Error> {
 
 impl Reader {
     pub fn new(base_dir: &Path) -> Self {
-        Self { base: base_dir.to_owned(), btf: HashMap::new() }
+        Self { base: base_dir.to_owned(), ..Self::default() }
     }
 
     pub fn parse_line(&mut self, line: &str) -> Result<Record, Error> {
@@ -122,6 +124,8 @@ impl Reader {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
         });
+        let perfmon = |c: &String| matches!(c.to_ascii_lowercase().trim_start_matches("cap_"), "perfmon" | "sys_admin");
+        self.loader_unprivileged = raw.caps.as_ref().is_some_and(|caps| !caps.iter().any(perfmon));
         let program = self.program(raw.load, raw.prog, raw.section)?;
         Ok(Record { id, vmlinux, program, caps: raw.caps, incomplete: raw.incomplete })
     }
@@ -203,7 +207,28 @@ impl Reader {
             inner: raw.inner.map(|inner| self.map(*inner, depth + 1).map(Arc::new)).transpose()?,
             slots: Vec::new(),
             pin_by_name: false,
-            unprivileged: raw.unprivileged,
+            unprivileged: raw.unprivileged.unwrap_or(self.loader_unprivileged),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made_unprivileged(caps: &str, map: &str) -> bool {
+        let line = format!(
+            r#"{{"id":"1",{caps}"load":{{"prog_type":1,"license":"GPL","insns":"9500000000000000","maps":[{{"type":2{map}}}]}}}}"#
+        );
+        parse_line(&line, Path::new(".")).expect("a record").program.maps[0].unprivileged
+    }
+
+    #[test]
+    fn maps_are_made_by_the_loader_unless_said() {
+        assert!(!made_unprivileged("", ""));
+        assert!(!made_unprivileged(r#""caps":["CAP_BPF","cap_perfmon"],"#, ""));
+        assert!(made_unprivileged(r#""caps":["CAP_BPF"],"#, ""));
+        assert!(!made_unprivileged(r#""caps":["bpf"],"#, r#","unprivileged":false"#));
+        assert!(made_unprivileged("", r#","unprivileged":true"#));
     }
 }
