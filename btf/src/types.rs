@@ -64,6 +64,32 @@ impl Kind {
         }
     }
 
+    /// The kernel's word for it in messages.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Void => "UNKNOWN",
+            Self::Int => "INT",
+            Self::Ptr => "PTR",
+            Self::Array => "ARRAY",
+            Self::Struct => "STRUCT",
+            Self::Union => "UNION",
+            Self::Enum => "ENUM",
+            Self::Fwd => "FWD",
+            Self::Typedef => "TYPEDEF",
+            Self::Volatile => "VOLATILE",
+            Self::Const => "CONST",
+            Self::Restrict => "RESTRICT",
+            Self::Func => "FUNC",
+            Self::FuncProto => "FUNC_PROTO",
+            Self::Var => "VAR",
+            Self::Datasec => "DATASEC",
+            Self::Float => "FLOAT",
+            Self::DeclTag => "DECL_TAG",
+            Self::TypeTag => "TYPE_TAG",
+            Self::Enum64 => "ENUM64",
+        }
+    }
+
     pub const fn is_struct_or_union(self) -> bool {
         matches!(self, Self::Struct | Self::Union)
     }

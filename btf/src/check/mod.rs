@@ -55,7 +55,7 @@ impl Btf {
     }
 
     fn refusal(&self, id: u32, (errno, problem): Problem) -> Refusal {
-        let kind = self.kind(id).map_or("UNKN", kind_name);
+        let kind = self.kind(id).map_or("UNKNOWN", Kind::word);
         let name = self.name(id);
         let name = if name.is_empty() { "(anon)" } else { name };
         Refusal { errno, message: format!("[{id}] {kind} {name} {problem}") }
@@ -127,29 +127,4 @@ fn layout(raw: &[u8]) -> Result<(), Problem> {
         return Err(invalid("No type found"));
     }
     Ok(())
-}
-
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Void => "UNKN",
-        Kind::Int => "INT",
-        Kind::Ptr => "PTR",
-        Kind::Array => "ARRAY",
-        Kind::Struct => "STRUCT",
-        Kind::Union => "UNION",
-        Kind::Enum => "ENUM",
-        Kind::Fwd => "FWD",
-        Kind::Typedef => "TYPEDEF",
-        Kind::Volatile => "VOLATILE",
-        Kind::Const => "CONST",
-        Kind::Restrict => "RESTRICT",
-        Kind::Func => "FUNC",
-        Kind::FuncProto => "FUNC_PROTO",
-        Kind::Var => "VAR",
-        Kind::Datasec => "DATASEC",
-        Kind::Float => "FLOAT",
-        Kind::DeclTag => "DECL_TAG",
-        Kind::TypeTag => "TYPE_TAG",
-        Kind::Enum64 => "ENUM64",
-    }
 }

@@ -12,32 +12,6 @@ use std::sync::Arc;
 /// Arguments that fit into registers.
 const MAX_ARGS: usize = 5;
 
-/// The kernel's word for a kind of BTF type.
-pub(super) const fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Void => "UNKNOWN",
-        Kind::Int => "INT",
-        Kind::Ptr => "PTR",
-        Kind::Array => "ARRAY",
-        Kind::Struct => "STRUCT",
-        Kind::Union => "UNION",
-        Kind::Enum => "ENUM",
-        Kind::Fwd => "FWD",
-        Kind::Typedef => "TYPEDEF",
-        Kind::Volatile => "VOLATILE",
-        Kind::Const => "CONST",
-        Kind::Restrict => "RESTRICT",
-        Kind::Func => "FUNC",
-        Kind::FuncProto => "FUNC_PROTO",
-        Kind::Var => "VAR",
-        Kind::Datasec => "DATASEC",
-        Kind::Float => "FLOAT",
-        Kind::DeclTag => "DECL_TAG",
-        Kind::TypeTag => "TYPE_TAG",
-        Kind::Enum64 => "ENUM64",
-    }
-}
-
 /// Declaration tags of one parameter (`arg:...`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tags {
@@ -128,7 +102,7 @@ impl Verifier<'_> {
         match resolved.kind() {
             Kind::Int | Kind::Enum | Kind::Enum64 => Ok(Arg::Scalar),
             kind => {
-                let loud = Reject::ArgUnsupported { arg: i, kind: kind_name(kind), name: f.name.clone() };
+                let loud = Reject::ArgUnsupported { arg: i, kind: kind.word(), name: f.name.clone() };
                 Err(f.quiet(loud, EINVAL))
             }
         }
@@ -179,7 +153,7 @@ impl Verifier<'_> {
             Some(size) => Ok(Some(Arg::Mem { size, nullable: !tags.nonnull })),
             None => {
                 let (id, kind) = target.map_or((0, Kind::Void), |(id, ty)| (id, ty.kind()));
-                Err(Reject::ArgSize { arg: i, kind: kind_name(kind), name: f.btf.name(id).to_owned(), error: -EINVAL })
+                Err(Reject::ArgSize { arg: i, kind: kind.word(), name: f.btf.name(id).to_owned(), error: -EINVAL })
             }
         }
     }
@@ -196,7 +170,7 @@ impl Verifier<'_> {
         let found = self.btf(BtfId::KERNEL).and_then(|b| b.kind(id));
         match found {
             Some(k) if k.is_struct_or_union() => Ok(Arg::UntrustedBtf { id }),
-            k => Err(Reject::ArgUntrustedKind { arg: i, kind: kind_name(k.unwrap_or(Kind::Void)) }),
+            k => Err(Reject::ArgUntrustedKind { arg: i, kind: k.unwrap_or(Kind::Void).word() }),
         }
     }
 
@@ -208,13 +182,13 @@ impl Verifier<'_> {
         };
         let name = f.btf.name(id).to_owned();
         let Some(kernel) = self.btf(BtfId::KERNEL) else {
-            return Err(Reject::ArgNoMatch { arg: i, kind: kind_name(kind), name });
+            return Err(Reject::ArgNoMatch { arg: i, kind: kind.word(), name });
         };
         let essential = btf::essential_name(&name).to_owned();
         let mut found = kernel.find_by_name(&essential).filter(|id| kernel.kind(*id) == Some(kind));
         match (found.next(), found.next()) {
-            (None, _) => Err(Reject::ArgNoMatch { arg: i, kind: kind_name(kind), name }),
-            (Some(_), Some(_)) => Err(Reject::ArgAmbiguous { arg: i, kind: kind_name(kind), name }),
+            (None, _) => Err(Reject::ArgNoMatch { arg: i, kind: kind.word(), name }),
+            (Some(_), Some(_)) => Err(Reject::ArgAmbiguous { arg: i, kind: kind.word(), name }),
             (Some(id), None) => Ok(id),
         }
     }

@@ -265,8 +265,10 @@ impl Verifier<'_> {
             return if conn { writable_field(btf, "nf_conn", &["mark"], off, size) } else { Err(Reject::BtfReadOnly) };
         }
         match self.target.name.split('.').next().unwrap_or_default() {
-            "tcp_congestion_ops" if name == "tcp_sock" => writable_field(btf, name, &TCP_FIELDS, off, size),
-            "tcp_congestion_ops" => Err(Reject::BtfReadOnly),
+            ops @ "tcp_congestion_ops" => match spec::prog::struct_ops_writable(ops, name) {
+                Some(fields) => writable_field(btf, name, fields, off, size),
+                None => Err(Reject::BtfReadOnly),
+            },
             "bpf_dummy_ops" if name != "bpf_dummy_ops_state" => Err(Reject::DummyOpsState),
             "bpf_dummy_ops" => {
                 let id = btf.find_by_name_kind(name, BtfKind::Struct);
@@ -279,20 +281,6 @@ impl Verifier<'_> {
         }
     }
 }
-
-/// What tcp_congestion_ops members may write in a `tcp_sock`.
-const TCP_FIELDS: [&str; 10] = [
-    "sk_pacing_rate",
-    "sk_pacing_status",
-    "icsk_ca_priv",
-    "icsk_ack.pending",
-    "snd_cwnd",
-    "snd_cwnd_cnt",
-    "snd_cwnd_stamp",
-    "snd_ssthresh",
-    "ecn_flags",
-    "app_limited",
-];
 
 /// Where a (dotted) field lies: start and end in bytes. Sockets begin with the more general one as their first member.
 fn field_range(btf: &Btf, id: u32, path: &str) -> Option<(u32, u32)> {

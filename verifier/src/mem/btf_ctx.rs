@@ -3,7 +3,6 @@
 use crate::env::Verifier;
 use crate::mem::Access;
 use crate::mem::ctx::Loaded;
-use crate::pass::attach::kind_text;
 use crate::reg::{BtfId, Ext, Flags, Kind, Reg, RegType};
 use crate::reject::{R, Reject};
 use btf::{Btf, Kind as BtfKind};
@@ -136,7 +135,7 @@ impl Verifier<'_> {
                 if kind == BtfKind::Int && args.btf.resolve_size(id).is_some_and(|s| s <= 8) {
                     return Ok(Ok(args.ret));
                 }
-                self.note(&Reject::CtxFmodRet { kind: kind_text(kind) });
+                self.note(&Reject::CtxFmodRet { kind: kind.word() });
                 Ok(Err(None))
             }
             _ => {
@@ -201,7 +200,7 @@ impl Verifier<'_> {
             BtfKind::Ptr => {}
             _ => {
                 let shown = btf.name(id).to_owned();
-                self.note(&Reject::CtxOnlyPointers { func, arg: i, name: shown, kind: kind_text(kind) });
+                self.note(&Reject::CtxOnlyPointers { func, arg: i, name: shown, kind: kind.word() });
                 return Ok(None);
             }
         }
@@ -234,7 +233,7 @@ impl Verifier<'_> {
         }
         let target_kind = btf.kind(target).unwrap_or(BtfKind::Void);
         if !target_kind.is_struct_or_union() {
-            self.note(&Reject::CtxNotStruct { func, arg: i, kind: kind_text(target_kind) });
+            self.note(&Reject::CtxNotStruct { func, arg: i, kind: target_kind.word() });
             return Ok(None);
         }
         let declared = member_arg.ends_with("__nullable") || member_arg.ends_with("__ref");
@@ -242,7 +241,7 @@ impl Verifier<'_> {
         if !declared {
             self.log.a(format_args!(
                 "func '{func}' arg{i} has btf_id {target} type {} '{struct_name}'\n",
-                kind_text(target_kind)
+                target_kind.word()
             ));
         }
         if error {

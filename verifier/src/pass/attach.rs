@@ -243,32 +243,7 @@ fn type_size(btf: &Btf, id: u32) -> Option<(u32, bool)> {
 /// The kernel's word for a BTF kind.
 pub fn kind_name(btf: &Btf, id: u32) -> &'static str {
     match btf.skip_mods_and_typedefs(id).and_then(|t| btf.kind(t)) {
-        Some(k) => kind_text(k),
+        Some(k) => k.word(),
         None => "UNKNOWN",
-    }
-}
-
-pub const fn kind_text(k: Kind) -> &'static str {
-    match k {
-        Kind::Void => "UNKNOWN",
-        Kind::Int => "INT",
-        Kind::Ptr => "PTR",
-        Kind::Array => "ARRAY",
-        Kind::Struct => "STRUCT",
-        Kind::Union => "UNION",
-        Kind::Enum => "ENUM",
-        Kind::Fwd => "FWD",
-        Kind::Typedef => "TYPEDEF",
-        Kind::Volatile => "VOLATILE",
-        Kind::Const => "CONST",
-        Kind::Restrict => "RESTRICT",
-        Kind::Func => "FUNC",
-        Kind::FuncProto => "FUNC_PROTO",
-        Kind::Var => "VAR",
-        Kind::Datasec => "DATASEC",
-        Kind::Float => "FLOAT",
-        Kind::DeclTag => "DECL_TAG",
-        Kind::TypeTag => "TYPE_TAG",
-        Kind::Enum64 => "ENUM64",
     }
 }

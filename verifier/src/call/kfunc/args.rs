@@ -3,7 +3,6 @@
 use super::param::{Class, Param, Question, is_scalar};
 use super::{KfuncCall, Root, UsedDynptr};
 use crate::call::dynptr::DynptrUse;
-use crate::call::prototype::kind_name;
 use crate::env::Verifier;
 use crate::maps::Field;
 use crate::reg::{BtfId, DynptrType, Ext, Flags as RegFlags, Kind, Reg, RegType};
@@ -50,7 +49,7 @@ impl Verifier<'_> {
             return Ok(1);
         }
         if ty.kind() != BtfKind::Ptr {
-            return Err(Reject::KfuncArgKind { arg: i, kind: kind_name(ty.kind()) });
+            return Err(Reject::KfuncArgKind { arg: i, kind: ty.kind().word() });
         }
         let picky = call.trusted_args() || call.has(Flags::RCU);
         if picky && (reg.is_null() || reg.ty.maybe_null()) && !param.ends("__nullable") {
@@ -123,7 +122,7 @@ impl Verifier<'_> {
             Class::Btf if !kind.is_struct_or_union() => Err(Reject::KfuncArgPointer {
                 func: call.name.clone(),
                 arg: i,
-                kind: kind_name(kind),
+                kind: kind.word(),
                 name: btf.name(pointee).to_owned(),
             }),
             Class::Mem | Class::MemSize => self.check_memory_type(i, class, btf, pointee),
@@ -326,8 +325,7 @@ impl Verifier<'_> {
         if matches!((want_name.as_str(), have_name.as_str()), ("__sk_buff", "sk_buff") | ("xdp_md", "xdp_buff")) {
             return Ok(());
         }
-        let kind_of =
-            |b: Option<&std::sync::Arc<Btf>>, id| kind_name(b.and_then(|b| b.kind(id)).unwrap_or(BtfKind::Void));
+        let kind_of = |b: Option<&std::sync::Arc<Btf>>, id| b.and_then(|b| b.kind(id)).unwrap_or(BtfKind::Void).word();
         Err(Reject::KfuncBtfType {
             func: call.name.clone(),
             arg: i,

@@ -2,7 +2,6 @@
 
 use super::KfuncCall;
 use super::param::{Class, Param, is_scalar, is_scalar_struct};
-use crate::call::prototype::kind_name;
 use crate::env::Verifier;
 use crate::mem::Access;
 use crate::reject::errno::EINVAL;
@@ -23,7 +22,7 @@ impl Verifier<'_> {
         }
         Err(Reject::KfuncMemoryType {
             arg: i,
-            kind: kind_name(kind),
+            kind: kind.word(),
             name: btf.name(pointee).to_owned(),
             or_void: if class == Class::MemSize { "void, " } else { "" },
         })
@@ -33,7 +32,7 @@ impl Verifier<'_> {
         match btf.resolve_size(pointee) {
             Some(size) => self.check_memory_arg(i as u8 + 1, size),
             None => {
-                let kind = kind_name(btf.kind(pointee).unwrap_or(Kind::Void));
+                let kind = btf.kind(pointee).unwrap_or(Kind::Void).word();
                 Err(Reject::ArgSize { arg: i, kind, name: btf.name(pointee).to_owned(), error: -EINVAL })
             }
         }

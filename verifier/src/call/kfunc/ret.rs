@@ -2,7 +2,6 @@
 
 use super::KfuncCall;
 use super::param::is_scalar_struct;
-use crate::call::prototype::kind_name;
 use crate::env::Verifier;
 use crate::reg::{BtfId, Ext, Flags as RegFlags, Kind, RegType};
 use crate::reject::{R, Reject};
@@ -90,7 +89,7 @@ impl Verifier<'_> {
             _ => (btf.resolve_size(pointee).unwrap_or(0), true),
         };
         if size == 0 {
-            let kind = kind_name(btf.kind(pointee).unwrap_or(BtfKind::Void));
+            let kind = btf.kind(pointee).unwrap_or(BtfKind::Void).word();
             let name = btf.name(pointee).to_owned();
             return Err(Reject::KfuncResultSize { func: call.name.clone(), kind, name });
         }
