@@ -203,7 +203,9 @@ impl Builder<'_> {
             self.emit(emit::store(Size::Dw, FP, off, key));
         } else {
             let key = self.rng.between(0, i64::from(map.max_entries)) as i32;
-            self.emit(emit::store_imm(Size::W, FP, off, key));
+            // Half a key beside half a pointer would be taken for a number.
+            let whole = self.options.deterministic && !self.state.slots[slot].is_scalar();
+            self.emit(emit::store_imm(if whole { Size::Dw } else { Size::W }, FP, off, key));
         }
         self.state.slots[slot] = Kind::Scalar;
         self.emit2(emit::lddw_map(1, index as i32));
