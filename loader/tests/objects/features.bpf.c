@@ -1,5 +1,5 @@
 // One object with most of what a loader has to do. Compiled with:
-//   clang -g -O2 -target bpf -mcpu=v3 -c features.bpf.c -o features.bpf.o && llvm-strip -g features.bpf.o
+//   clang -g -O2 -target bpf -mcpu=v3 -ffile-prefix-map=$PWD=. -c features.bpf.c -o features.bpf.o && llvm-strip -g features.bpf.o
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef _Bool bool;
