@@ -38,8 +38,9 @@ type Key = (SmallVec<[u32; 7]>, u32);
 pub struct Liveness {
     by_chain: FxHashMap<Key, usize>,
     instances: Vec<Instance>,
-    /// Instance of the instruction being checked, and how deep it is.
-    cur: Option<usize>,
+    /// Instance that was asked for last.
+    last: Option<usize>,
+    /// Depth of the instruction being checked.
     depth: usize,
     /// Slots written by the instruction being checked.
     written: [u64; MAX_FRAMES],
@@ -121,14 +122,24 @@ impl Verifier<'_> {
         })
     }
 
-    fn instance_of(&mut self, st_frame: usize) -> usize {
-        let callsites = self.cur.frames[1..=st_frame].iter().map(|f| f.callsite as u32).collect();
-        self.instance(callsites, self.cur.frames[st_frame].subprog as usize)
+    fn instance_of(&mut self, f: usize) -> usize {
+        let (frames, live) = (&self.cur.frames, &mut self.live);
+        // Nearly every instruction belongs to the instance of the one before it.
+        if let Some(i) = live.last {
+            let inst = &live.instances[i];
+            let same_chain = || frames[1..=f].iter().zip(&inst.callsites).all(|(f, c)| f.callsite as u32 == *c);
+            if inst.subprog == frames[f].subprog as usize && inst.callsites.len() == f && same_chain() {
+                return i;
+            }
+        }
+        let callsites = frames[1..=f].iter().map(|f| f.callsite as u32).collect();
+        let i = self.instance(callsites, self.cur.frames[f].subprog as usize);
+        self.live.last = Some(i);
+        i
     }
 
     /// Before an instruction is checked.
     pub fn live_begin(&mut self) {
-        self.live.cur = None;
         self.live.depth = self.cur.cur();
         self.live.written = [0; MAX_FRAMES];
     }

@@ -251,7 +251,6 @@ impl Verifier<'_> {
     }
 
     fn miss(&mut self, id: StateId, bucket: usize, pos: usize, forced_here: bool) {
-        let incomplete = self.incomplete_marks(id);
         let Some(s) = self.explored.get_mut(id) else { return };
         s.misses += 1;
         let n = if forced_here && s.branches > 0 { 64 } else { 3 };
@@ -261,7 +260,7 @@ impl Verifier<'_> {
         s.evicted = true;
         let closed = s.branches == 0;
         self.explored.buckets[bucket].remove(pos);
-        if closed && !incomplete {
+        if closed && !self.incomplete_marks(id) {
             self.explored.free(id);
         }
     }
