@@ -27,15 +27,7 @@ impl Verifier<'_> {
         self.check_reg_read(insn.src)?;
         self.check_reg_write(insn.dst)?;
         let base = self.reg(insn.src).ty;
-        self.check_access(Request {
-            base: insn.src,
-            off: insn.off.into(),
-            size: access_size(insn.code),
-            access: Access::Read,
-            value: Some(insn.dst),
-            strict: true,
-            sign_extend: false,
-        })?;
+        self.check_access(Request::of(insn, insn.src, Access::Read, Some(insn.dst)).strict())?;
         self.same_insn_type(base, false)?;
         self.check_reg_invariants(insn.dst, "atomic_load")?;
         // The base is looked at after the load: a load into its own base register passes.
@@ -56,8 +48,7 @@ impl Verifier<'_> {
     }
 
     fn check_rmw(&mut self, insn: Insn) -> R {
-        let size = access_size(insn.code);
-        if size < 4 {
+        if access_size(insn.code) < 4 {
             return Err(Reject::AtomicSize);
         }
         self.check_reg_read(insn.src)?;
@@ -78,15 +69,7 @@ impl Verifier<'_> {
             self.check_reg_write(r)?;
             self.mark_unknown(r);
         }
-        let access = |access, value| Request {
-            base: insn.dst,
-            off: insn.off.into(),
-            size,
-            access,
-            value,
-            strict: true,
-            sign_extend: false,
-        };
+        let access = |access, value| Request::of(insn, insn.dst, access, value).strict();
         self.check_access(access(Access::Read, None))?;
         if result.is_some() {
             self.check_access(access(Access::Read, result))?;

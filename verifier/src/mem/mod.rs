@@ -58,6 +58,17 @@ pub struct Request {
     pub sign_extend: bool,
 }
 
+impl Request {
+    /// What a load or store instruction asks for.
+    pub(super) fn of(insn: Insn, base: u8, access: Access, value: Option<u8>) -> Request {
+        let (off, size) = (insn.off.into(), access_size(insn.code));
+        Request { base, off, size, access, value, strict: false, sign_extend: false }
+    }
+    pub(super) fn strict(self) -> Request {
+        Request { strict: true, ..self }
+    }
+}
+
 /// Bytes of a load or store opcode.
 pub fn access_size(code: u8) -> u32 {
     match code & 0x18 {
@@ -76,15 +87,8 @@ impl Verifier<'_> {
         self.check_reg_read(insn.src)?;
         self.check_reg_write(insn.dst)?;
         let base = self.reg(insn.src).ty;
-        self.check_access(Request {
-            base: insn.src,
-            off: insn.off.into(),
-            size: access_size(insn.code),
-            access: Access::Read,
-            value: Some(insn.dst),
-            strict: false,
-            sign_extend: mode(insn.code) == BPF_MEMSX,
-        })?;
+        let load = Request::of(insn, insn.src, Access::Read, Some(insn.dst));
+        self.check_access(Request { sign_extend: mode(insn.code) == BPF_MEMSX, ..load })?;
         self.same_insn_type(base, true)?;
         self.check_reg_invariants(insn.dst, "ldx")
     }
@@ -101,15 +105,8 @@ impl Verifier<'_> {
         self.check_reg_read(insn.src)?;
         self.check_reg_read(insn.dst)?;
         let base = self.reg(insn.dst).ty;
-        self.check_access(Request {
-            base: insn.dst,
-            off: insn.off.into(),
-            size: access_size(insn.code),
-            access: Access::Write,
-            value: Some(insn.src),
-            strict,
-            sign_extend: false,
-        })?;
+        let store = Request::of(insn, insn.dst, Access::Write, Some(insn.src));
+        self.check_access(Request { strict, ..store })?;
         self.same_insn_type(base, false)
     }
 
@@ -119,15 +116,7 @@ impl Verifier<'_> {
         }
         self.check_reg_read(insn.dst)?;
         let base = self.reg(insn.dst).ty;
-        self.check_access(Request {
-            base: insn.dst,
-            off: insn.off.into(),
-            size: access_size(insn.code),
-            access: Access::Write,
-            value: None,
-            strict: false,
-            sign_extend: false,
-        })?;
+        self.check_access(Request::of(insn, insn.dst, Access::Write, None))?;
         self.same_insn_type(base, false)
     }
 
