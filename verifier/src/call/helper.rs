@@ -77,7 +77,7 @@ impl Verifier<'_> {
         self.record_map(&call)?;
         self.record_tail_call_key(&call)?;
         if call.raw.size > 0 {
-            self.mark_stack_written_by_helper(call.raw.regno, call.raw.off, call.raw.size)?;
+            self.mark_stack_written_by_helper(call.raw.regno, call.raw.size)?;
         }
         self.release_argument(&call)?;
         self.check_helper_specifics(&mut call)?;

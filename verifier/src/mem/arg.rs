@@ -14,7 +14,6 @@ pub struct RawMode {
     /// The argument is declared so.
     pub on: bool,
     pub regno: u8,
-    pub off: i32,
     /// Bytes to overwrite; 0 while none is remembered.
     pub size: u32,
 }
@@ -79,7 +78,7 @@ impl Verifier<'_> {
             Kind::Stack => self.check_stack_arg(regno, reg, size, access, zero_allowed, raw),
             Kind::Btf => {
                 let q = Request { off: 0, ..request(regno, size, Access::Read) };
-                self.btf_access(&q, reg)
+                self.btf_access(&q)
             }
             Kind::Ctx if spec::prog::ctx_is_plain_memory(self.prog_type) => {
                 if size == 0 {
@@ -153,7 +152,7 @@ impl Verifier<'_> {
         {
             if fixed {
                 self.check_no_dynptr(span)?;
-                *raw = RawMode { on: true, regno, off: reg.off, size };
+                *raw = RawMode { on: true, regno, size };
                 return Ok(());
             }
             raw.on = false;
@@ -219,7 +218,7 @@ impl Verifier<'_> {
     }
 
     /// A call overwrote a stack buffer byte by byte with what nobody knows.
-    pub fn mark_stack_written_by_helper(&mut self, regno: u8, _off: i32, size: u32) -> R {
+    pub fn mark_stack_written_by_helper(&mut self, regno: u8, size: u32) -> R {
         for i in 0..size {
             self.check_access(Request { off: i as i32, size: 1, ..request(regno, 1, Access::Write) })?;
         }

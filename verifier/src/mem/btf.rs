@@ -69,7 +69,7 @@ impl Safe {
 
 impl Verifier<'_> {
     /// An instruction's access through a BTF pointer.
-    pub(super) fn btf_access(&mut self, q: &Request, _reg: &Reg) -> R {
+    pub(super) fn btf_access(&mut self, q: &Request) -> R {
         self.check_btf_access(q.base, q.off, q.size, q.access, q.value)
     }
 

@@ -150,7 +150,7 @@ impl Verifier<'_> {
             Kind::FlowKeys => self.flow_keys_access(&q, off)?,
             _ if reg.ty.is_sock_like() => self.sock_access(&q, &reg, off)?,
             Kind::TpBuffer => self.tp_buffer_access(&q, &reg, off)?,
-            Kind::Btf if !reg.ty.maybe_null() => self.btf_access(&q, &reg)?,
+            Kind::Btf if !reg.ty.maybe_null() => self.btf_access(&q)?,
             Kind::MapPtr => self.map_ptr_access(&q, &reg)?,
             Kind::Buf if !reg.ty.maybe_null() => self.buf_access(&q, &reg, off)?,
             Kind::Arena => self.load_unknown(&q),

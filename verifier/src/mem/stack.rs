@@ -75,8 +75,8 @@ impl Verifier<'_> {
         let fixed = reg.val.var_off.is_const();
         match (q.access, fixed) {
             (Access::Write, true) => self.stack_store(q, span),
-            (Access::Write, false) => self.stack_store_variable(q, reg, span),
-            (Access::Read, true) => self.stack_load(q, reg, span),
+            (Access::Write, false) => self.stack_store_variable(q, span),
+            (Access::Read, true) => self.stack_load(q, span),
             (Access::Read, false) => self.stack_load_variable(q, reg, span),
         }
     }
@@ -231,7 +231,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn stack_store_variable(&mut self, q: &Request, reg: &Reg, span: Span) -> R {
+    fn stack_store_variable(&mut self, q: &Request, span: Span) -> R {
         let frame = span.frame;
         let subprog = self.cur.frames[frame].subprog as usize;
         self.note_stack_access(subprog, span.min);
@@ -264,7 +264,6 @@ impl Verifier<'_> {
             zero_used |= kept;
             slot.bytes[byte] = if kept { Byte::Zero } else { Byte::Misc };
         }
-        let _ = reg;
         if zero_used && let Some(r) = zero_reg {
             self.mark_precise(r)?;
         }
@@ -273,7 +272,7 @@ impl Verifier<'_> {
 
     // ---- loads ---------------------------------------------------------------------------------------------------------
 
-    fn stack_load(&mut self, q: &Request, _reg: &Reg, span: Span) -> R {
+    fn stack_load(&mut self, q: &Request, span: Span) -> R {
         let (frame, off) = (span.frame, span.min);
         let (k, byte) = place(off);
         // The limit of the current function counts here, whatever frame is read.
