@@ -149,6 +149,9 @@ pub struct Profile {
     pub caps: Caps,
     /// nr_cpu_ids: what get_smp_processor_id stays below.
     pub nr_cpus: u32,
+    /// Whether this kernel's walk is modelled. Where it is not, nothing is accepted: what is known to be lacking is refused, all
+    /// else unsupported.
+    pub modelled: bool,
     own_btf: Option<Arc<btf::Btf>>,
     other: Option<Arc<Other>>,
 }
@@ -202,6 +205,7 @@ impl Profile {
             config: Config::DISTRIBUTION,
             caps: Caps::ALL,
             nr_cpus: 2,
+            modelled: true,
             own_btf: None,
             other: None,
         }
@@ -249,7 +253,8 @@ impl Profile {
     /// A kernel whose walk is not modelled: prototypes, contexts and rules are 6.18's, what it offers is its own. Without a BTF of its
     /// own it has 6.18's.
     pub fn of_other(other: Arc<Other>) -> Profile {
-        Profile { version: Version::parse(other.kernel.version), other: Some(other), ..Profile::default() }
+        let version = Version::parse(other.kernel.version);
+        Profile { version, modelled: false, other: Some(other), ..Profile::default() }
     }
 
     /// The kernel as recorded, if its verifier is not the modelled one.

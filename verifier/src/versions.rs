@@ -78,6 +78,9 @@ fn words(insn: &Insn, refusal: Refusal) -> Reject {
 pub fn settle(v: Option<&Verifier<'_>>, profile: &Profile, result: R) -> R {
     let Some(other) = profile.other() else { return result };
     let version = Version::parse(other.kernel.version);
+    if profile.modelled {
+        return result;
+    }
     let unmodelled = |answer: String| {
         let name = other.kernel.series();
         Err(Reject::unsupported(format!(

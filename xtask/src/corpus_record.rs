@@ -83,7 +83,7 @@ mod live {
         if !only.is_empty() {
             args.extend(["--only".to_owned(), only.to_owned()]);
         }
-        vm::run_with(vmlinuz, &args, &mut |line| {
+        vm::run_with(vmlinuz, &args, &[], &mut |line| {
             // The firmware's last words may stand before the first line.
             let rest = line.split_once(LINE).and_then(|(_, rest)| rest.split_once(' '));
             if let Some((id, json)) = rest {

@@ -89,7 +89,12 @@ pub fn run(options: &Options) -> Result<()> {
     }
     match &options.vm {
         Some(vmlinuz) if let Some(dir) = &options.write => write::from_guest(vmlinuz, dir),
-        Some(vmlinuz) => vm::run(vmlinuz, &guest_arguments(options)),
+        Some(vmlinuz) => {
+            // Profiles on disk are found there as they are here: above the program.
+            let at = format!("spec/profiles/{}", options.profile);
+            let files = vm::folder(&crate::root().join(&at), &at)?;
+            vm::run(vmlinuz, &guest_arguments(options), &files)
+        }
         None => ask_running_kernel(options),
     }
 }

@@ -13,13 +13,16 @@ use anyhow::{Context, Result, bail, ensure};
 /// The guest's last line: whether the questions were answered as the profile says.
 const DONE: &str = "guest: done";
 
-/// Boots `vmlinuz` with this program as init and these arguments, and passes on what it prints.
-pub fn run(vmlinuz: &Path, args: &[String]) -> Result<()> {
-    run_with(vmlinuz, args, &mut |line| println!("{line}"))
+/// A file of the guest: where it is there, and its contents.
+pub type GuestFile = (String, Vec<u8>);
+
+/// Boots `vmlinuz` with this program as init, these arguments and files, and passes on what it prints.
+pub fn run(vmlinuz: &Path, args: &[String], files: &[GuestFile]) -> Result<()> {
+    run_with(vmlinuz, args, files, &mut |line| println!("{line}"))
 }
 
 /// The same, line by line.
-pub fn run_with(vmlinuz: &Path, args: &[String], on_line: &mut dyn FnMut(&str)) -> Result<()> {
+pub fn run_with(vmlinuz: &Path, args: &[String], files: &[GuestFile], on_line: &mut dyn FnMut(&str)) -> Result<()> {
     let own = std::env::current_exe()?;
     let program = fs::read(&own)?;
     ensure!(
@@ -27,7 +30,7 @@ pub fn run_with(vmlinuz: &Path, args: &[String], on_line: &mut dyn FnMut(&str)) 
         "a guest has no libraries: build with RUSTFLAGS=\"-C target-feature=+crt-static\" --target x86_64-unknown-linux-gnu"
     );
     let image = Initramfs(std::env::temp_dir().join(format!("xtask-profile-{}.cpio", std::process::id())));
-    fs::write(&image.0, archive(&program))?;
+    fs::write(&image.0, archive(&program, files))?;
     let mut guest = Command::new("qemu-system-x86_64")
         .args([
             "-M",
@@ -111,11 +114,28 @@ impl Drop for Initramfs {
     }
 }
 
+/// The files of a folder, as a guest has them below `at`; none if there is no such folder.
+pub fn folder(from: &Path, at: &str) -> Result<Vec<GuestFile>> {
+    let mut files = Vec::new();
+    if !from.is_dir() {
+        return Ok(files);
+    }
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).with_context(|| path.display().to_string())?;
+        if path.is_file() {
+            files.push((format!("{at}/{name}"), fs::read(&path)?));
+        }
+    }
+    Ok(files)
+}
+
 /// A cpio archive ("newc") with the program as /init.
-fn archive(program: &[u8]) -> Vec<u8> {
+fn archive(program: &[u8], files: &[GuestFile]) -> Vec<u8> {
     const DIRECTORY: u32 = 0o040_755;
     const CONSOLE: u32 = 0o020_600;
     const EXECUTABLE: u32 = 0o100_755;
+    const REGULAR: u32 = 0o100_644;
     let mut out = Vec::new();
     let mut entry = |name: &str, mode: u32, device: (u32, u32), data: &[u8]| {
         let fields = [0, mode, 0, 0, 1, 0, data.len() as u32, 0, 0, device.0, device.1, name.len() as u32 + 1, 0];
@@ -134,6 +154,15 @@ fn archive(program: &[u8]) -> Vec<u8> {
     }
     entry("dev/console", CONSOLE, (5, 1), &[]);
     entry("init", EXECUTABLE, (0, 0), program);
+    let mut folders = std::collections::BTreeSet::new();
+    for (name, data) in files {
+        for (slash, _) in name.match_indices('/') {
+            if folders.insert(&name[..slash]) {
+                entry(&name[..slash], DIRECTORY, (0, 0), &[]);
+            }
+        }
+        entry(name, REGULAR, (0, 0), data);
+    }
     entry("TRAILER!!!", 0, (0, 0), &[]);
     out
 }

@@ -43,7 +43,7 @@ pub fn print(kernel: &mut Kernel, profile: &Profile) -> Result<()> {
 pub fn from_guest(vmlinuz: &Path, dir: &Path) -> Result<()> {
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut bad = None;
-    vm::run_with(vmlinuz, &["profile".to_owned(), "--write=/".to_owned()], &mut |line| {
+    vm::run_with(vmlinuz, &["profile".to_owned(), "--write=/".to_owned()], &[], &mut |line| {
         let Some((name, rest)) = line.strip_prefix(MARK).and_then(|l| l.split_once(' ')) else {
             return eprintln!("{line}");
         };

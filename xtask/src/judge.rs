@@ -1,0 +1,296 @@
+//! `cargo xtask judge --vm VMLINUZ --profile 6.12 PATH...`: every program of objects, folders and record files is loaded by the kernel of a
+//! guest, as our loader makes it for that kernel, and judged by us with the profile; prints every difference. What a kernel offers
+//! is `profile`'s matter.
+
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Objects, folders of objects, files of load records
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Boot this vmlinuz under QEMU
+    #[arg(long, value_name = "VMLINUZ")]
+    vm: Option<PathBuf>,
+    /// Judge with this profile
+    #[arg(long, default_value = "6.18")]
+    profile: String,
+    /// Judge by the rules that there are, even if the profile's walk is not said to be modelled
+    #[arg(long)]
+    assume_modelled: bool,
+    /// Only programs whose name contains this
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Keep the kernel's answers in this file, or take them from there if it exists
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// Print the kernel's log at this level beside ours instead of comparing
+    #[arg(long)]
+    log_level: Option<u32>,
+    /// Print at most this many differences
+    #[arg(long, default_value_t = 40)]
+    show: usize,
+}
+
+#[cfg(not(feature = "live"))]
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    anyhow::bail!("built without the live kernel; build with `--features static` to judge {:?}", args.paths)
+}
+
+#[cfg(feature = "live")]
+pub use live::run;
+
+#[cfg(feature = "live")]
+mod live {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    use anyhow::{Context, Result, bail};
+    use btf::Btf;
+    use kernel_diff::live::HostKernel;
+    use kernel_diff::{Engine, LoadOptions};
+    use program::Program;
+    use serde::{Deserialize, Serialize};
+    use spec::Profile;
+
+    use super::Args;
+    use crate::profile::vm;
+
+    /// Begins a line of the guest that is an answer.
+    const LINE: &str = "answer ";
+    /// Where the guest has what it is asked about.
+    const FOLDER: &str = "programs";
+    /// The names of its files that hold programs, one a line.
+    const NAMES: &str = "names";
+    const KERNELS_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+    /// What one verifier says.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Answer {
+        verdict: String,
+        errno: i32,
+        message: String,
+        insns: Option<u64>,
+        total: Option<u64>,
+        peak: Option<u64>,
+    }
+
+    pub fn run(args: &Args) -> Result<()> {
+        if vm::is_guest() {
+            vm::finish(vm::prepare().and_then(|()| answer(args)));
+        }
+        let Some(vmlinuz) = &args.vm else { bail!("--vm VMLINUZ says which kernel to ask") };
+        let files = collect(&args.paths)?;
+        if args.log_level.is_some() {
+            return logs(args, vmlinuz, &files);
+        }
+        let theirs = match &args.answers {
+            Some(path) if path.exists() => serde_json::from_slice(&fs::read(path)?)?,
+            _ => ask(args, vmlinuz, &files)?,
+        };
+        if let Some(path) = &args.answers {
+            fs::write(path, serde_json::to_vec(&theirs)?)?;
+        }
+        compare(args, &files, &theirs)
+    }
+
+    /// A profile as asked for.
+    fn profile(args: &Args) -> Result<Profile> {
+        let mut profile = Profile::load(&args.profile)?;
+        profile.modelled |= args.assume_modelled;
+        Ok(profile)
+    }
+
+    /// The files below the paths, under the names that the guest has them by: a number keeps equal names apart.
+    fn collect(paths: &[PathBuf]) -> Result<Vec<vm::GuestFile>> {
+        let mut found = Vec::new();
+        for path in paths {
+            let mut todo = vec![path.clone()];
+            while let Some(path) = todo.pop() {
+                if path.is_dir() {
+                    let mut inside =
+                        fs::read_dir(&path)?.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+                    inside.sort();
+                    todo.extend(inside.into_iter().rev());
+                } else if path.extension().is_some_and(|e| e == "o" || e == "jsonl") {
+                    found.push(path);
+                }
+            }
+        }
+        let mut files = Vec::new();
+        for (number, path) in found.iter().enumerate() {
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("unnamed");
+            let folder = format!("{FOLDER}/{number:05}");
+            files.push((format!("{folder}/{name}"), fs::read(path).with_context(|| path.display().to_string())?));
+            if path.extension().is_some_and(|e| e == "jsonl") {
+                let beside = path.parent().unwrap_or(Path::new("."));
+                files.extend(vm::folder(&beside.join("btf"), &format!("{folder}/btf"))?);
+            }
+        }
+        Ok(files)
+    }
+
+    /// Calls `each` with every program, by its name: `00012/xdp.bpf.o:prog`. Records are judged by the kernel's BTF unless they name one.
+    fn visit(root: &Path, names: &[String], target: &Arc<Btf>, each: &mut dyn FnMut(&str, Program)) -> Result<()> {
+        for name in names {
+            let path = root.join(name);
+            let short = name.trim_start_matches(FOLDER).trim_start_matches('/');
+            if name.ends_with(".jsonl") {
+                let mut reader = loader::records::Reader::new(path.parent().unwrap_or(root));
+                for line in fs::read_to_string(&path)?.lines() {
+                    let record = reader.parse_line(line).with_context(|| name.clone())?;
+                    each(&format!("{short}:{}", record.id.unwrap_or_default()), record.program);
+                }
+                continue;
+            }
+            let options = loader::Options { object_name: loader::Options::name_from_path(&path), ..Default::default() };
+            let Ok(object) = loader::open(&fs::read(&path)?, &options) else { continue };
+            let mut linker = object.linker(Some(target));
+            for (index, program) in object.programs.iter().enumerate() {
+                if let Ok(made) = linker.program(index) {
+                    each(&format!("{short}:{}", program.name), made);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// In the guest: one line a program.
+    fn answer(args: &Args) -> Result<()> {
+        let target = Arc::new(Btf::parse(&fs::read(KERNELS_BTF)?)?);
+        let mut kernel = HostKernel::new()?;
+        let names: Vec<String> = fs::read_to_string(Path::new("/").join(NAMES))?.lines().map(str::to_owned).collect();
+        // The firmware's last words have no end of line.
+        println!();
+        let level = args.log_level.unwrap_or(4);
+        visit(Path::new("/"), &names, &target, &mut |name, program| {
+            if !name.contains(&args.only) {
+                return;
+            }
+            let answer = match kernel.load(&program, &LoadOptions::with_level(level)) {
+                Ok(load) => Answer {
+                    verdict: if load.judgement.accepted { "accept" } else { "reject" }.to_owned(),
+                    errno: load.judgement.errno,
+                    insns: load.judgement.stats.insns_processed,
+                    total: load.judgement.stats.total_states,
+                    peak: load.judgement.stats.peak_states,
+                    message: load.judgement.message().to_owned(),
+                },
+                Err(e) => Answer { verdict: "not asked".to_owned(), message: e.to_string(), ..Answer::default() },
+            };
+            kernel.forget_maps();
+            let json = serde_json::to_string(&(name, answer)).unwrap_or_default();
+            println!("{LINE}{json}");
+        })
+    }
+
+    /// On the host: boots the guest and reads its answers.
+    fn ask(args: &Args, vmlinuz: &Path, files: &[vm::GuestFile]) -> Result<BTreeMap<String, Answer>> {
+        let mut files = files.to_vec();
+        files.push((NAMES.to_owned(), names(&files).join("\n").into_bytes()));
+        let mut arguments = vec!["judge".to_owned(), "/".to_owned()];
+        if !args.only.is_empty() {
+            arguments.push(format!("--only={}", args.only));
+        }
+        arguments.extend(args.log_level.map(|l| format!("--log-level={l}")));
+        let mut answers = BTreeMap::new();
+        vm::run_with(vmlinuz, &arguments, &files, &mut |line| match line
+            .strip_prefix(LINE)
+            .map(serde_json::from_str::<(String, Answer)>)
+        {
+            Some(Ok((name, answer))) => drop(answers.insert(name, answer)),
+            _ => eprintln!("{line}"),
+        })?;
+        Ok(answers)
+    }
+
+    fn names(files: &[vm::GuestFile]) -> Vec<String> {
+        let is_asked = |n: &&String| n.ends_with(".o") || n.ends_with(".jsonl");
+        files.iter().map(|(n, _)| n).filter(is_asked).cloned().collect()
+    }
+
+    /// What we say, program by program.
+    fn judge(
+        args: &Args,
+        files: &[vm::GuestFile],
+        level: u32,
+        each: &mut dyn FnMut(&str, verifier::Outcome),
+    ) -> Result<()> {
+        let profile = profile(args)?;
+        let dir = tempfile::tempdir()?;
+        for (name, bytes) in files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap_or(dir.path()))?;
+            fs::write(path, bytes)?;
+        }
+        visit(dir.path(), &names(files), profile.btf(), &mut |name, program| {
+            if name.contains(&args.only) {
+                each(name, verifier::verify(&program, &profile, &verifier::Options { log_level: level }));
+            }
+        })
+    }
+
+    fn compare(args: &Args, files: &[vm::GuestFile], theirs: &BTreeMap<String, Answer>) -> Result<()> {
+        let mut tally: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut shown = 0;
+        judge(args, files, 0, &mut |name, ours| {
+            let Some(kernel) = theirs.get(name) else { return };
+            let ours = Answer {
+                verdict: ours.verdict.name().to_owned(),
+                errno: ours.errno,
+                message: ours.message.trim_end().to_owned(),
+                insns: Some(u64::from(ours.stats.insns_processed)),
+                total: Some(u64::from(ours.stats.total_states)),
+                peak: Some(u64::from(ours.stats.peak_states)),
+            };
+            let rejected = kernel.verdict == "reject";
+            let what = if kernel.verdict == "not asked" {
+                "not asked"
+            } else if ours.verdict == "unsupported" {
+                "unsupported"
+            } else if ours.verdict == "accept" && rejected {
+                "FALSE ACCEPT"
+            } else if ours.verdict != kernel.verdict {
+                "false reject"
+            } else if ours.errno != kernel.errno {
+                "errno"
+            } else if ours.message != kernel.message {
+                "message"
+            } else if kernel.insns.is_some() && ours.insns != kernel.insns {
+                "insns"
+            } else if kernel.insns.is_some() && (ours.total, ours.peak) != (kernel.total, kernel.peak) {
+                "states"
+            } else {
+                "agree"
+            };
+            *tally.entry(what).or_default() += 1;
+            if what != "agree" && what != "not asked" && shown < args.show {
+                shown += 1;
+                let text = |a: &Answer| {
+                    let Answer { verdict, errno, message, insns, total, peak } = a;
+                    format!("{verdict} {errno} {insns:?}/{total:?}/{peak:?} {message:?}")
+                };
+                println!("{what} {name}\n    ours   {}\n    kernel {}", text(&ours), text(kernel));
+            }
+        })?;
+        for (what, count) in &tally {
+            println!("{what}: {count}");
+        }
+        let different: usize =
+            tally.iter().filter(|(w, _)| !matches!(**w, "agree" | "not asked")).map(|(_, n)| n).sum();
+        if different == 0 { Ok(()) } else { bail!("{different} programs differ") }
+    }
+
+    /// Both logs, one after the other.
+    fn logs(args: &Args, vmlinuz: &Path, files: &[vm::GuestFile]) -> Result<()> {
+        let theirs = ask(args, vmlinuz, files)?;
+        judge(args, files, args.log_level.unwrap_or(0), &mut |name, ours| {
+            if let Some(kernel) = theirs.get(name) {
+                println!("== {name}, kernel: {} {}\n{}", kernel.verdict, kernel.errno, kernel.message);
+                println!("== {name}, ours: {} {}\n{}", ours.verdict.name(), ours.errno, ours.log);
+            }
+        })
+    }
+}
