@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use spec::profile::{Config, Folders, Lockdown, Other, Patches, Version};
+use spec::profile::{Changes, Config, Folders, Lockdown, Other, Version};
 use spec::{Profile, kernels};
 
 use crate::exit::Failure;
@@ -46,9 +46,7 @@ fn modelled(version: Version) -> Profile {
     if version.patch != profile.version.patch {
         anstream::eprintln!("note: judging Linux {version} by the rules of {}", nearest(version));
     }
-    if nearest(version) != profile.version {
-        profile.patches = Patches::V6_18_15;
-    }
+    profile.changes = Changes::of(nearest(version));
     profile.version = version;
     profile
 }

@@ -1,5 +1,6 @@
-//! A profile: which kernel the facts are asked of, and with which privileges. Version, patch-level switches, capabilities, helper
-//! availability, the kernel's BTF (inflated and parsed when first asked for). Its configuration is in `config`.
+//! A profile: which kernel the facts are asked of, and with which privileges. Version, capabilities, helper
+//! availability, the kernel's BTF (inflated and parsed when first asked for). Its configuration is in `config`, what its verifier does
+//! differently from others in `changes`.
 //! A kernel whose verifier is modelled is a row of [`EMBEDDED`]. Of others it is known what they offer ([`Other`], read by `disk`).
 
 use std::sync::{Arc, OnceLock};
@@ -11,9 +12,11 @@ use crate::kfunc::{self, Kfunc};
 use crate::offers::Offered;
 use crate::prog::{ProgContext, ProgType};
 
+mod changes;
 mod config;
 mod disk;
 
+pub use changes::Changes;
 pub use config::{Config, Lockdown};
 pub use disk::{FOLDER_VARIABLE, Folders, Other};
 
@@ -85,66 +88,16 @@ impl Caps {
     }
 }
 
-/// Behaviour that changed between patch levels of one series. True is what 6.18.44 does, false what 6.18.15 does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patches {
-    /// A tnum that leaves exactly one member inside the u64 range makes the register constant.
-    pub tnum_single_member: bool,
-    /// s32/u32 refinement also when the signed range crosses the sign.
-    pub refine_across_sign32: bool,
-    /// `<<= 32` keeps signed bounds for negative values too.
-    pub lsh32_keeps_signed: bool,
-    /// Byte swaps are followed bit by bit; otherwise their result is unknown.
-    pub bswap_tracked: bool,
-    /// AND/OR of a value in [-1, 0] with a constant forks the path.
-    pub and_or_fork: bool,
-    /// Linked registers: also for SUB, negative deltas and 32-bit additions; never for `r += r`.
-    pub links_extended: bool,
-    /// Propagating a delta: 64-bit difference, zero extension for 32-bit additions, bounds synchronised after it.
-    pub link_delta64: bool,
-    /// A link's offset is cleared together with its id.
-    pub link_off_cleared: bool,
-    /// Only registers that are live join a linked set.
-    pub links_only_live: bool,
-    /// ALU with an arena pointer as source makes the destination an arena pointer.
-    pub arena_alu_source: bool,
-    /// A variable-offset store that may hit a special slot turns the whole slot into misc, not only the bytes in range.
-    pub var_store_clears_slot: bool,
-    /// bpf_throw's leak messages begin with `bpf_throw` and locks are looked at in every frame.
-    pub throw_own_prefix: bool,
-    /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.
-    pub ld_abs_returns: bool,
-}
-
-impl Patches {
-    const fn all(newer: bool) -> Patches {
-        Patches {
-            tnum_single_member: newer,
-            refine_across_sign32: newer,
-            lsh32_keeps_signed: newer,
-            bswap_tracked: newer,
-            and_or_fork: newer,
-            links_extended: newer,
-            link_delta64: newer,
-            link_off_cleared: newer,
-            links_only_live: newer,
-            arena_alu_source: newer,
-            var_store_clears_slot: newer,
-            throw_own_prefix: newer,
-            ld_abs_returns: newer,
-        }
-    }
-
-    pub const V6_18_44: Patches = Patches::all(true);
-    pub const V6_18_15: Patches = Patches::all(false);
-}
+/// The series whose verifier is modelled, oldest first. A profile of another one is known by what it offers ([`Other`]).
+const MODELLED: &[(u16, u16)] = &[(6, 18)];
 
 /// A kernel and a loader. Cheap to make and to clone.
 #[derive(Clone)]
 pub struct Profile {
     embedded: &'static Embedded,
     pub version: Version,
-    pub patches: Patches,
+    /// What this kernel does differently from others.
+    pub changes: Changes,
     pub config: Config,
     pub caps: Caps,
     /// nr_cpu_ids: what get_smp_processor_id stays below.
@@ -160,7 +113,7 @@ impl std::fmt::Debug for Profile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Profile")
             .field("version", &self.version)
-            .field("patches", &self.patches)
+            .field("changes", &self.changes)
             .field("config", &self.config)
             .field("caps", &self.caps)
             .field("nr_cpus", &self.nr_cpus)
@@ -201,7 +154,7 @@ impl Profile {
         Profile {
             embedded,
             version: embedded.version,
-            patches: Patches::V6_18_44,
+            changes: Changes::of(embedded.version),
             config: Config::DISTRIBUTION,
             caps: Caps::ALL,
             nr_cpus: 2,
@@ -242,7 +195,7 @@ impl Profile {
             "" | ".44" => {}
             ".15" => {
                 profile.version.patch = 15;
-                profile.patches = Patches::V6_18_15;
+                profile.changes = Changes::of(profile.version);
                 profile.config = Config::DEBIAN;
             }
             _ => return None,
@@ -254,7 +207,8 @@ impl Profile {
     /// own it has 6.18's.
     pub fn of_other(other: Arc<Other>) -> Profile {
         let version = Version::parse(other.kernel.version);
-        Profile { version, modelled: false, other: Some(other), ..Profile::default() }
+        let modelled = MODELLED.contains(&(version.major, version.minor));
+        Profile { version, changes: Changes::of(version), modelled, other: Some(other), ..Profile::default() }
     }
 
     /// The kernel as recorded, if its verifier is not the modelled one.
@@ -413,7 +367,7 @@ mod tests {
 
     #[test]
     fn profiles_by_name() {
-        assert_eq!(Profile::load("6.18.15").map(|p| p.patches), Ok(Patches::V6_18_15));
+        assert_eq!(Profile::load("6.18.15").map(|p| p.changes.bswap_tracked), Ok(false));
         assert_eq!(Profile::load("6.18").map(|p| p.version.to_string()), Ok("6.18.44".to_owned()));
         let error = Profile::load("2.6").map(|_| ()).expect_err("too old");
         assert_eq!(error.to_string(), "no profile \"2.6\"; there is 6.18, 6.18.15, 6.18.44, 5.10, 6.1, 6.12, 7.2");

@@ -11,7 +11,7 @@ use isa::consts::*;
 
 impl Rules {
     pub fn of(profile: &spec::Profile) -> Rules {
-        let p = &profile.patches;
+        let p = &profile.changes;
         Rules {
             single_member: p.tnum_single_member,
             cross_sign32: p.refine_across_sign32,
@@ -263,7 +263,7 @@ impl Verifier<'_> {
         if dst.ty.kind == Kind::Arena {
             return Ok(());
         }
-        if src.ty.kind == Kind::Arena && self.profile.patches.arena_alu_source {
+        if src.ty.kind == Kind::Arena && self.profile.changes.arena_alu_source {
             *self.reg_mut(insn.dst) = src;
             return Ok(());
         }

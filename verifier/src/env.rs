@@ -11,7 +11,7 @@ use crate::Options;
 use crate::log::{Log, Mark};
 use crate::prune::{Explored, Liveness};
 use crate::reg::{BtfId, Kind, MapId, Reg, RegType};
-use crate::reject::{R, Reject};
+use crate::reject::{self, R, Reject};
 use crate::state::{FP, Frame, HistEntry, HistFlags, Linked, REGS, State};
 use crate::subprog::Subprog;
 use crate::value::Rules;
@@ -387,7 +387,8 @@ impl<'a> Verifier<'a> {
     pub fn note(&mut self, r: &Reject) {
         match r {
             Reject::InfiniteLoop { .. } => self.log.a_pieces(&r.to_string()),
-            _ => self.log.a(format_args!("{r}")),
+            _ if self.profile.other().is_none() => self.log.a(format_args!("{r}")),
+            _ => self.log.a(format_args!("{}", reject::text(r, self.profile.version))),
         }
     }
 

@@ -3,7 +3,8 @@
 //!
 //! Text ends in `\n` exactly where the kernel's does. A refusal that prints several lines either has them all in its row, or its author
 //! notes the earlier rows (`Verifier::note`) and returns the last one. Ids are never reused: 01xx load and passes, 02xx scalars and
-//! jumps, 03xx memory, 04xx calls, 05xx exploration, 07xx BTF and objects, 08xx program types, 09xx maps, 10xx kfuncs.
+//! jumps, 03xx memory, 04xx calls, 05xx exploration, 07xx BTF and objects, 08xx program types, 09xx maps, 10xx kfuncs,
+//! 11xx other kernels.
 
 use crate::call::{ExitContext, HelperName, RangeText, TypeList};
 use crate::mem::Region;
@@ -31,6 +32,10 @@ pub mod errno {
     pub const ENOTSUPP: i32 = 524;
 }
 use errno::*;
+
+mod wording;
+
+pub use wording::text;
 
 pub type R<T = ()> = Result<T, Reject>;
 
@@ -625,6 +630,11 @@ rejections! {
     "BV0905" OneCgroupStorage EBUSY, "only one cgroup storage of each type is allowed\n";
     "BV0906" OneArena EBUSY, "Only one arena per program\n";
     "BV0907" ArenaNeedsCaps EPERM, "CAP_BPF and CAP_PERFMON are required to use arena\n";
+
+    // ---- 11xx what 6.18 does not refuse, or not like this: older kernels from 1101, newer ones from 1151 ------------------
+
+    /// A number that 6.18 has a name for and the kernel of the profile has not.
+    "BV1101" HelperUnknown { number: i32 } EINVAL, "invalid func unknown#{number}\n";
 }
 
 impl Reject {

@@ -70,7 +70,7 @@ pub struct Outcome {
 pub fn verify(prog: &Program, profile: &Profile, opts: &Options) -> Outcome {
     // What fails before the verifier has neither log nor statistics.
     if let Err(r) = before_verification(prog, profile) {
-        let message = r.to_string();
+        let message = crate::reject::text(&r, profile.version);
         return refused(r, None, None, Stats::default(), message, String::new());
     }
     let mut v = Verifier::new(prog, profile, opts);

@@ -15,11 +15,6 @@ use spec::{AttachType, MapType, Profile, ProgType, prog};
 
 /// The series whose walk this crate models.
 const MODELLED: &str = "6.18";
-/// Before this release a helper that a program is not offered is `unknown`; 6.12.117 speaks of the program's type.
-const HELPER_WORDS: Version = Version { major: 6, minor: 12, patch: 0 };
-/// Since this release unknown numbers are `scalar`, before `inv`.
-const SCALAR_WORDS: Version = Version { major: 5, minor: 18, patch: 0 };
-
 /// What the kernel refuses before it verifies anything: maps of a type that it does not have, then the program's own types, then the
 /// form of instructions.
 pub fn before_load(p: &Program, other: &Other) -> R {
@@ -97,21 +92,7 @@ pub fn settle(v: Option<&Verifier<'_>>, profile: &Profile, result: R) -> R {
         _ if version > Version::parse(MODELLED) => unmodelled(format!("reject: {}", brief(&reject))),
         Reject::HelperNotOffered { func } => {
             let withheld = v.is_some_and(|v| v.profile.helpers(v.prog_context()).withheld(func.0 as u32));
-            if !withheld {
-                return unmodelled(format!("reject: {}", brief(&reject)));
-            }
-            let text = if !other.kernel.has_helper_number(func.0 as u32) {
-                // The name is as unknown to that kernel as the number.
-                format!("invalid func unknown#{}", func.0)
-            } else if version < HELPER_WORDS {
-                format!("unknown func {func}")
-            } else {
-                return Err(reject);
-            };
-            Err(Reject::KernelRefuses { text, errno: EINVAL })
-        }
-        Reject::InvalidMemAccess { reg, ty } if ty.kind == Kind::Scalar && version < SCALAR_WORDS => {
-            Err(Reject::KernelRefuses { text: format!("R{reg} invalid mem access 'inv'"), errno: reject.errno() })
+            if withheld { Err(reject) } else { unmodelled(format!("reject: {}", brief(&reject))) }
         }
         _ if as_strict_before(&reject) => Err(reject),
         _ => unmodelled(format!("reject: {}", brief(&reject))),
@@ -126,7 +107,8 @@ fn as_strict_before(reject: &Reject) -> bool {
         | Reject::JumpOutOfRange { .. }
         | Reject::UnreachableInsn { .. }
         | Reject::RegNotReadable { .. }
-        | Reject::HelperInvalid { .. } => true,
+        | Reject::HelperInvalid { .. }
+        | Reject::HelperUnknown { .. } => true,
         Reject::InvalidMemAccess { ty, .. } => ty.kind == Kind::Scalar,
         _ => false,
     }

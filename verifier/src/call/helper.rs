@@ -99,6 +99,9 @@ impl Verifier<'_> {
         if insn.imm < 0 || insn.imm as u32 >= spec::helper::COUNT {
             return Err(Reject::HelperInvalid { func });
         }
+        if self.profile.other().is_some_and(|o| !o.kernel.has_helper_number(insn.imm as u32)) {
+            return Err(Reject::HelperUnknown { number: insn.imm });
+        }
         let Some(proto) = self.helper_proto(insn.imm) else {
             return Err(Reject::HelperNotOffered { func });
         };

@@ -82,7 +82,7 @@ impl Verifier<'_> {
             self.log.scratch_reg(r as usize);
         }
         self.mark_unknown(REG_0);
-        if self.cur.frames.len() > 1 && self.profile.patches.ld_abs_returns {
+        if self.cur.frames.len() > 1 && self.profile.changes.ld_abs_returns {
             return self.ld_abs_may_return();
         }
         Ok(Flow::Next)

@@ -242,7 +242,7 @@ impl Verifier<'_> {
             self.destroy_dynptr_if_any(frame, place(off).0)?;
         }
         let not_init = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
-        let whole_slot = self.profile.patches.var_store_clears_slot;
+        let whole_slot = self.profile.changes.var_store_clears_slot;
         let mut zero_used = false;
         for off in span.min..span.end {
             let (k, byte) = place(off);

@@ -323,7 +323,7 @@ impl Verifier<'_> {
 
     /// An exception leaves every frame at once.
     fn throw(&mut self) -> R<Flow> {
-        if self.profile.patches.throw_own_prefix {
+        if self.profile.changes.throw_own_prefix {
             self.check_resources(true, true, "bpf_throw")?;
         } else {
             let outermost = self.cur.frames.len() == 1;
