@@ -42,7 +42,7 @@ pub use live::run;
 
 #[cfg(feature = "live")]
 mod live {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, HashSet};
     use std::fs;
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
@@ -64,6 +64,12 @@ mod live {
     const FOLDER: &str = "programs";
     /// The names of its files that hold programs, one a line.
     const NAMES: &str = "names";
+    /// The programs that need not be asked about any more, one a line.
+    const ANSWERED: &str = "answered";
+    /// Begins a line of the guest that names the program that it loads next.
+    const ASKED: &str = "asked ";
+    /// The verdict on a program that the kernel could not be asked about.
+    const NOT_ASKED: &str = "not asked";
     const KERNELS_BTF: &str = "/sys/kernel/btf/vmlinux";
 
     /// What one verifier says.
@@ -164,11 +170,14 @@ mod live {
         let names: Vec<String> = fs::read_to_string(Path::new("/").join(NAMES))?.lines().map(str::to_owned).collect();
         // The firmware's last words have no end of line.
         println!();
+        let answered = fs::read_to_string(Path::new("/").join(ANSWERED))?;
+        let answered: HashSet<&str> = answered.lines().collect();
         let level = args.log_level.unwrap_or(4);
         visit(Path::new("/"), &names, &target, &mut |name, program| {
-            if !name.contains(&args.only) {
+            if !name.contains(&args.only) || answered.contains(name) {
                 return;
             }
+            println!("{ASKED}{name}");
             let answer = match kernel.load(&program, &LoadOptions::with_level(level)) {
                 Ok(load) => Answer {
                     verdict: if load.judgement.accepted { "accept" } else { "reject" }.to_owned(),
@@ -178,7 +187,7 @@ mod live {
                     peak: load.judgement.stats.peak_states,
                     message: load.judgement.message().to_owned(),
                 },
-                Err(e) => Answer { verdict: "not asked".to_owned(), message: e.to_string(), ..Answer::default() },
+                Err(e) => Answer { verdict: NOT_ASKED.to_owned(), message: e.to_string(), ..Answer::default() },
             };
             kernel.forget_maps();
             let json = serde_json::to_string(&(name, answer)).unwrap_or_default();
@@ -186,24 +195,45 @@ mod live {
         })
     }
 
-    /// On the host: boots the guest and reads its answers.
+    /// On the host: boots the guest and reads its answers. A program that the kernel does not come back from, or that brings it down, is
+    /// left out of the next boot.
     fn ask(args: &Args, vmlinuz: &Path, files: &[vm::GuestFile]) -> Result<BTreeMap<String, Answer>> {
-        let mut files = files.to_vec();
-        files.push((NAMES.to_owned(), names(&files).join("\n").into_bytes()));
+        let mut answers: BTreeMap<String, Answer> = BTreeMap::new();
         let mut arguments = vec!["judge".to_owned(), "/".to_owned()];
         if !args.only.is_empty() {
             arguments.push(format!("--only={}", args.only));
         }
         arguments.extend(args.log_level.map(|l| format!("--log-level={l}")));
-        let mut answers = BTreeMap::new();
-        vm::run_with(vmlinuz, &arguments, &files, &mut |line| match line
-            .strip_prefix(LINE)
-            .map(serde_json::from_str::<(String, Answer)>)
-        {
-            Some(Ok((name, answer))) => drop(answers.insert(name, answer)),
-            _ => eprintln!("{line}"),
-        })?;
-        Ok(answers)
+        loop {
+            let mut files = files.to_vec();
+            files.push((NAMES.to_owned(), names(&files).join("\n").into_bytes()));
+            let known: Vec<&str> = answers.keys().map(String::as_str).collect();
+            files.push((ANSWERED.to_owned(), known.join("\n").into_bytes()));
+            let mut asked = None;
+            let ended = vm::run_with(vmlinuz, &arguments, &files, &mut |line| {
+                if let Some(name) = line.strip_prefix(ASKED) {
+                    asked = Some(name.to_owned());
+                } else if let Some(Ok((name, answer))) =
+                    line.strip_prefix(LINE).map(serde_json::from_str::<(String, Answer)>)
+                {
+                    asked = None;
+                    answers.insert(name, answer);
+                } else if !line.trim().is_empty() {
+                    // What the kernel itself says: an oops, or that it is out of memory.
+                    eprintln!("{line}");
+                }
+            });
+            match (ended, asked) {
+                (Ok(()), _) => return Ok(answers),
+                (Err(why), Some(name)) => {
+                    eprintln!("{name}: {why:#}");
+                    let lost =
+                        Answer { verdict: NOT_ASKED.to_owned(), message: format!("{why:#}"), ..Answer::default() };
+                    answers.insert(name, lost);
+                }
+                (Err(why), None) => return Err(why),
+            }
+        }
     }
 
     fn names(files: &[vm::GuestFile]) -> Vec<String> {
@@ -246,8 +276,8 @@ mod live {
                 peak: Some(u64::from(ours.stats.peak_states)),
             };
             let rejected = kernel.verdict == "reject";
-            let what = if kernel.verdict == "not asked" {
-                "not asked"
+            let what = if kernel.verdict == NOT_ASKED {
+                NOT_ASKED
             } else if ours.verdict == "unsupported" {
                 "unsupported"
             } else if ours.verdict == "accept" && rejected {
@@ -266,7 +296,7 @@ mod live {
                 "agree"
             };
             *tally.entry(what).or_default() += 1;
-            if what != "agree" && what != "not asked" && shown < args.show {
+            if what != "agree" && what != NOT_ASKED && shown < args.show {
                 shown += 1;
                 let text = |a: &Answer| {
                     let Answer { verdict, errno, message, insns, total, peak } = a;
@@ -278,8 +308,7 @@ mod live {
         for (what, count) in &tally {
             println!("{what}: {count}");
         }
-        let different: usize =
-            tally.iter().filter(|(w, _)| !matches!(**w, "agree" | "not asked")).map(|(_, n)| n).sum();
+        let different: usize = tally.iter().filter(|(w, _)| !matches!(**w, "agree" | NOT_ASKED)).map(|(_, n)| n).sum();
         if different == 0 { Ok(()) } else { bail!("{different} programs differ") }
     }
 

@@ -7,11 +7,15 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 /// The guest's last line: whether the questions were answered as the profile says.
 const DONE: &str = "guest: done";
+/// A guest that is silent for so long will not come back: the longest question takes seconds.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A file of the guest: where it is there, and its contents.
 pub type GuestFile = (String, Vec<u8>);
@@ -59,15 +63,32 @@ pub fn run_with(vmlinuz: &Path, args: &[String], files: &[GuestFile], on_line: &
         .stdout(Stdio::piped())
         .spawn()
         .context("qemu-system-x86_64")?;
+    let console = BufReader::new(guest.stdout.take().context("the guest's console")?);
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        console.lines().take_while(|l| l.as_ref().is_ok_and(|l| send.send(l.clone()).is_ok())).count()
+    });
     let mut done = false;
-    for line in BufReader::new(guest.stdout.take().context("the guest's console")?).lines() {
-        let line = line?;
-        let line = line.trim_end_matches('\r');
-        done |= line.starts_with(DONE);
-        on_line(line);
+    let silent = loop {
+        match receive.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                let line = line.trim_end_matches('\r');
+                done |= line.starts_with(DONE);
+                on_line(line);
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break false,
+            Err(mpsc::RecvTimeoutError::Timeout) => break true,
+        }
+    };
+    if silent {
+        guest.kill()?;
     }
     guest.wait()?;
-    if done { Ok(()) } else { bail!("the guest ended before its questions did") }
+    match done {
+        true => Ok(()),
+        false if silent => bail!("the guest said nothing for {} s", PATIENCE.as_secs()),
+        false => bail!("the guest ended before its questions did"),
+    }
 }
 
 /// Whether this process is a guest's first.
