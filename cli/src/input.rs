@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use isa::Insn;
 use program::Program;
-use spec::{Caps, ProgType};
+use spec::{Caps, Profile, ProgType};
 
 use crate::args::Select;
 use crate::exit::{Failure, Status};
@@ -48,8 +48,8 @@ impl Case {
 /// What programs are made for.
 pub struct Reader<'a> {
     select: &'a Select,
-    /// Kernel BTF for CO-RE: asked for only by objects that need it.
-    target: &'a dyn Fn() -> Arc<btf::Btf>,
+    /// The kernel; its BTF is asked for only by objects that need it.
+    profile: &'a Profile,
     /// What objects are opened with, but for their names.
     options: loader::Options,
 }
@@ -110,7 +110,7 @@ pub fn visit_all(paths: &[PathBuf], reader: &Reader<'_>, visit: &mut Visitor<'_>
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(select: &'a Select, target: &'a dyn Fn() -> Arc<btf::Btf>) -> Result<Self, Failure> {
+    pub fn new(select: &'a Select, profile: &'a Profile) -> Result<Self, Failure> {
         let mut presets = match &select.presets {
             Some(path) => presets(path)?,
             None => Vec::new(),
@@ -118,8 +118,8 @@ impl<'a> Reader<'a> {
         // What the command line says comes last and wins.
         presets.extend(select.set.iter().cloned());
         let kconfig = select.kconfig.as_deref().map(kernel_config).transpose()?;
-        let options = loader::Options { presets, kconfig, ..loader::Options::default() };
-        Ok(Self { select, target, options })
+        let options = loader::Options { presets, kconfig, ..loader::Options::for_kernel(profile.version) };
+        Ok(Self { select, profile, options })
     }
 
     /// Calls `visit` for each program of `path`.
@@ -172,8 +172,8 @@ impl<'a> Reader<'a> {
             let note = styled(WARN, "note");
             anstream::eprintln!("{note}: {}: a kernel refuses its BTF, programs load without: {why}", path.display());
         }
-        let target = object.needs_target().then(|| (self.target)());
-        let mut linker = object.linker(target.as_deref());
+        let target = object.needs_target().then(|| &**self.profile.btf());
+        let mut linker = object.linker(target);
         for (i, p) in object.programs.iter().enumerate() {
             if !self.wanted(&p.name) {
                 continue;

@@ -37,8 +37,8 @@ pub(crate) fn contents(externs: &Externs, options: &Options) -> Result<Vec<u8>, 
 fn made_up(name: &str, options: &Options) -> Option<u64> {
     match name {
         "LINUX_KERNEL_VERSION" => Some(u64::from(options.kernel_version)),
-        // Since 5.15, and on x86-64.
-        "LINUX_HAS_BPF_COOKIE" => Some(u64::from(options.kernel_version >= 5 << 16 | 15 << 8)),
+        "LINUX_HAS_BPF_COOKIE" => Some(u64::from(options.takes.bpf_cookie)),
+        // Of x86-64.
         "LINUX_HAS_SYSCALL_WRAPPER" => Some(1),
         _ => None,
     }

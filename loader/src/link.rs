@@ -10,7 +10,7 @@ use crate::maps::Source;
 use crate::maps::struct_ops::{self, Place};
 use crate::object::{ObjProgram, Object};
 use crate::section_name::Target;
-use crate::{Error, attach};
+use crate::{Error, arg_ctx, attach, object};
 use btf::Btf;
 use btf::core::Resolver;
 use isa::Insn;
@@ -369,6 +369,8 @@ impl<'a> Linker<'a> {
         }
         let maps = self.used_maps(&mut build);
         let described = object.btf.is_some();
+        let mut func_info = if described { build.funcs.finish() } else { InfoTable::default() };
+        let btf = self.btf_for(entry, &mut func_info)?;
         Ok(Program {
             name: entry.name.clone(),
             section: entry.section.clone(),
@@ -382,10 +384,23 @@ impl<'a> Linker<'a> {
             insns: build.insns,
             raw_fd_insns,
             maps,
-            btf: object.btf.clone(),
-            func_info: if described { build.funcs.finish() } else { InfoTable::default() },
+            btf,
+            func_info,
             line_info: if described { build.lines.finish() } else { InfoTable::default() },
         })
+    }
+
+    /// The object's BTF; with types of its own for this program where the kernel needs them.
+    fn btf_for(&self, entry: &ObjProgram, func_info: &mut InfoTable) -> Result<Option<Arc<Btf>>, Error> {
+        let (Some(known), Some(local)) = (&self.object.btf, &self.object.parts.btf) else { return Ok(None) };
+        let takes = self.object.parts.options.takes;
+        let own = match takes.arg_ctx_tag {
+            true => None,
+            false => arg_ctx::retype(local, entry.prog_type, func_info),
+        };
+        let Some(own) = own else { return Ok(Some(Arc::clone(known))) };
+        let own = own.finish().map_err(|source| Error::Btf { section: ".BTF", source })?;
+        object::given(&Arc::new(own), takes).map(Some)
     }
 
     /// The maps that instructions refer to, then those that these have in their slots.

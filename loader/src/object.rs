@@ -7,10 +7,11 @@ use crate::info::Info;
 use crate::link::Linker;
 use crate::maps::{self, Maps};
 use crate::section_name::{self, Target};
-use crate::{Error, btf_fixup, presets};
+use crate::{Error, btf_fixup, presets, sanitize};
 use btf::ext::{BtfExt, CoreRelo};
 use btf::{Btf, Editor};
 use program::{MapDef, Program};
+use spec::profile::{Takes, Version};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -31,23 +32,34 @@ pub struct Options {
     pub presets: Vec<String>,
     /// Size of perf event arrays that state none.
     pub cpus: u32,
+    /// What the kernel takes; the rest is replaced or left out.
+    pub takes: Takes,
 }
 
 impl Default for Options {
+    /// For Linux 6.18.44.
     fn default() -> Self {
+        Self::for_kernel(Version { major: 6, minor: 18, patch: 44 })
+    }
+}
+
+impl Options {
+    /// For the kernel of this version, with nothing more to say.
+    pub fn for_kernel(version: Version) -> Self {
+        let Version { major, minor, patch } = version;
         Self {
             object_name: String::new(),
-            kernel_version: 6 << 16 | 18 << 8 | 44,
+            // A patch level above 255 does not fit, and counts as 255.
+            kernel_version: u32::from(major) << 16 | u32::from(minor) << 8 | u32::from(patch.min(255)),
             kconfig: None,
             kallsyms: None,
             prog_type: None,
             presets: Vec::new(),
             cpus: 1,
+            takes: Takes::of(version),
         }
     }
-}
 
-impl Options {
     /// The object name that libbpf derives from a path.
     pub fn name_from_path(path: &std::path::Path) -> String {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -123,9 +135,10 @@ pub fn open(bytes: &[u8], options: &Options) -> Result<Object, Error> {
         _ => HashMap::new(),
     };
     let programs = programs(&elf, &functions, options);
-    let btf_refused = btf.as_ref().and_then(|b| b.check_as_kernel().err());
-    let known = btf.clone().filter(|_| btf_refused.is_none());
-    let finish = |m: &maps::ObjMap| Arc::new(maps::finish(m.def.clone(), options.cpus, known.is_some()));
+    let given = btf.as_ref().map(|b| given(b, options.takes)).transpose()?;
+    let btf_refused = given.as_ref().and_then(|b| b.check_as_kernel().err());
+    let known = given.filter(|_| btf_refused.is_none());
+    let finish = |m: &maps::ObjMap| Arc::new(maps::finish(m.def.clone(), options.cpus, known.as_ref()));
     let finished = maps.list.iter().map(finish).collect();
     let parts = Parts { btf, functions, maps, externs, info, core, options: options.clone() };
     Ok(Object {
@@ -162,6 +175,12 @@ fn read_btf(elf: &Elf, functions: &Functions) -> Result<BtfParts, Error> {
     let ext = elf.section(".BTF.ext").map(|(_, s)| s.data).filter(|d| !d.is_empty());
     let ext = ext.map(BtfExt::parse).transpose().map_err(bad(".BTF.ext"))?;
     Ok((Some(Arc::new(edited)), ext, externs))
+}
+
+/// An object's BTF as the kernel is given it.
+pub(crate) fn given(btf: &Arc<Btf>, takes: Takes) -> Result<Arc<Btf>, Error> {
+    let changed = sanitize::for_kernel(btf, takes).map_err(|source| Error::Btf { section: ".BTF", source })?;
+    Ok(changed.map_or_else(|| Arc::clone(btf), Arc::new))
 }
 
 /// Relocations that one instruction may have; compilers make one.
@@ -202,7 +221,7 @@ fn programs(elf: &Elf, functions: &Functions, options: &Options) -> Vec<ObjProgr
         };
         if let Some(name) = section_name::read(section, lenient) {
             program.prog_type = name.def.prog_type.raw();
-            program.expected_attach_type = name.def.attach_type;
+            program.expected_attach_type = name.def.attach_type(options.takes);
             program.flags = name.def.flags;
             program.attach_to = name.rest.to_owned();
             program.target = name.def.target;

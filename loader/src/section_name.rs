@@ -1,5 +1,6 @@
 //! What a section name says about the program in it: type, attach type, load flags, attach target. The names are libbpf 1.7's.
 
+use spec::profile::Takes;
 use spec::prog::flags;
 use spec::{AttachType as A, ProgType as P};
 
@@ -31,7 +32,7 @@ pub(crate) struct Def {
     name: &'static str,
     tail: Tail,
     pub prog_type: P,
-    pub attach_type: u32,
+    attach_type: u32,
     pub flags: u32,
     pub target: Target,
 }
@@ -104,7 +105,6 @@ static DEFS: &[Def] = &[
     sleepable("uprobe.session.s", P::Kprobe, UPROBE_SESSION),
     open("ksyscall", P::Kprobe, 0),
     open("kretsyscall", P::Kprobe, 0),
-    // Kernels with uprobe.multi get that attach type for usdt.
     open("usdt", P::Kprobe, UPROBE_MULTI),
     sleepable("usdt.s", P::Kprobe, UPROBE_MULTI),
     at("tc/ingress", P::SchedCls, A::TcxIngress),
@@ -213,6 +213,11 @@ pub fn section_kind(name: &str) -> Option<SectionKind> {
 }
 
 impl Def {
+    /// usdt programs attach by uprobe.multi where the kernel has it.
+    pub fn attach_type(&self, takes: Takes) -> u32 {
+        if self.name.starts_with("usdt") && !takes.uprobe_multi { 0 } else { self.attach_type }
+    }
+
     fn fits(&self, name: &str) -> bool {
         match name.strip_prefix(self.name) {
             Some("") => true,

@@ -15,10 +15,13 @@ use crate::prog::{ProgContext, ProgType};
 mod changes;
 mod config;
 mod disk;
+mod switches;
+mod takes;
 
 pub use changes::Changes;
 pub use config::{Config, Lockdown};
 pub use disk::{FOLDER_VARIABLE, Folders, Other};
+pub use takes::Takes;
 
 /// One kernel of the table below.
 struct Embedded {

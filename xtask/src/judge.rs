@@ -18,6 +18,9 @@ pub struct Args {
     /// Judge by the rules that there are, even if the profile's walk is not said to be modelled
     #[arg(long)]
     assume_modelled: bool,
+    /// In the guest: the version that programs are made for
+    #[arg(long, default_value = "", hide = true)]
+    version: String,
     /// Only programs whose name contains this
     #[arg(long, default_value = "")]
     only: String,
@@ -54,6 +57,7 @@ mod live {
     use program::Program;
     use serde::{Deserialize, Serialize};
     use spec::Profile;
+    use spec::profile::Version;
 
     use super::Args;
     use crate::profile::vm;
@@ -138,8 +142,14 @@ mod live {
         Ok(files)
     }
 
+    /// The kernel that programs are made for.
+    struct Target {
+        version: Version,
+        btf: Arc<Btf>,
+    }
+
     /// Calls `each` with every program, by its name: `00012/xdp.bpf.o:prog`. Records are judged by the kernel's BTF unless they name one.
-    fn visit(root: &Path, names: &[String], target: &Arc<Btf>, each: &mut dyn FnMut(&str, Program)) -> Result<()> {
+    fn visit(root: &Path, names: &[String], kernel: &Target, each: &mut dyn FnMut(&str, Program)) -> Result<()> {
         for name in names {
             let path = root.join(name);
             let short = name.trim_start_matches(FOLDER).trim_start_matches('/');
@@ -151,9 +161,10 @@ mod live {
                 }
                 continue;
             }
-            let options = loader::Options { object_name: loader::Options::name_from_path(&path), ..Default::default() };
+            let object_name = loader::Options::name_from_path(&path);
+            let options = loader::Options { object_name, ..loader::Options::for_kernel(kernel.version) };
             let Ok(object) = loader::open(&fs::read(&path)?, &options) else { continue };
-            let mut linker = object.linker(Some(target));
+            let mut linker = object.linker(Some(&kernel.btf));
             for (index, program) in object.programs.iter().enumerate() {
                 if let Ok(made) = linker.program(index) {
                     each(&format!("{short}:{}", program.name), made);
@@ -165,7 +176,8 @@ mod live {
 
     /// In the guest: one line a program.
     fn answer(args: &Args) -> Result<()> {
-        let target = Arc::new(Btf::parse(&fs::read(KERNELS_BTF)?)?);
+        let target =
+            Target { version: Version::parse(&args.version), btf: Arc::new(Btf::parse(&fs::read(KERNELS_BTF)?)?) };
         let mut kernel = HostKernel::new()?;
         let names: Vec<String> = fs::read_to_string(Path::new("/").join(NAMES))?.lines().map(str::to_owned).collect();
         // The firmware's last words have no end of line.
@@ -199,7 +211,8 @@ mod live {
     /// left out of the next boot.
     fn ask(args: &Args, vmlinuz: &Path, files: &[vm::GuestFile]) -> Result<BTreeMap<String, Answer>> {
         let mut answers: BTreeMap<String, Answer> = BTreeMap::new();
-        let mut arguments = vec!["judge".to_owned(), "/".to_owned()];
+        let version = profile(args)?.version;
+        let mut arguments = vec!["judge".to_owned(), "/".to_owned(), format!("--version={version}")];
         if !args.only.is_empty() {
             arguments.push(format!("--only={}", args.only));
         }
@@ -255,7 +268,8 @@ mod live {
             fs::create_dir_all(path.parent().unwrap_or(dir.path()))?;
             fs::write(path, bytes)?;
         }
-        visit(dir.path(), &names(files), profile.btf(), &mut |name, program| {
+        let target = Target { version: profile.version, btf: Arc::clone(profile.btf()) };
+        visit(dir.path(), &names(files), &target, &mut |name, program| {
             if name.contains(&args.only) {
                 each(name, verifier::verify(&program, &profile, &verifier::Options { log_level: level }));
             }

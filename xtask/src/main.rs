@@ -2,6 +2,7 @@
 
 mod corpus_build;
 mod corpus_record;
+mod guest;
 mod judge;
 mod profile;
 mod tidy;
@@ -23,6 +24,8 @@ enum Task {
     /// The corpus of BPF programs
     #[command(subcommand)]
     Corpus(Corpus),
+    /// Run a program in a QEMU guest with another kernel
+    Guest(guest::Args),
     /// Compare our verdicts with those of another kernel in a QEMU guest
     Judge(judge::Args),
     /// Ask the running kernel what the tables of spec/ claim (needs root)
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Corpus(Corpus::Build(args)) => corpus_build::run(&args),
         Task::Corpus(Corpus::Record(args)) => corpus_record::run(&args),
+        Task::Guest(args) => guest::run(&args),
         Task::Judge(args) => judge::run(&args),
         Task::Profile(options) => profile::run(&options),
         Task::Tidy => tidy::run(),

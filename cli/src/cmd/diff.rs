@@ -118,8 +118,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
         if path == Path::new("corpus") {
             diff.corpus(args, &profile)?;
         } else {
-            let target = || profile.btf().clone();
-            let reader = Reader::new(&args.select, &target)?;
+            let reader = Reader::new(&args.select, &profile)?;
             let read = visit_all(std::slice::from_ref(path), &reader, &mut |case| {
                 match &case.program {
                     Ok(p) => diff.program(&format!("{} {}", case.file, p.name), p, None),
@@ -148,7 +147,8 @@ impl Diff {
         let bar = output::progress(corpus.entries.len() as u64, "objects");
         for entry in &corpus.entries {
             bar.inc(1);
-            let options = loader::Options { object_name: entry.object.name.clone(), ..loader::Options::default() };
+            let object_name = entry.object.name.clone();
+            let options = loader::Options { object_name, ..loader::Options::for_kernel(profile.version) };
             let object =
                 loader::open(&entry.elf, &options).map_err(|e| Failure::input(format!("{}: {e}", entry.id())))?;
             let mut linker = object.linker(Some(profile.btf()));

@@ -30,8 +30,7 @@ impl Names for Helpers {
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
     let profile = spec::Profile::default();
-    let target = || profile.btf().clone();
-    let reader = Reader::new(&args.sources.select, &target)?;
+    let reader = Reader::new(&args.sources.select, &profile)?;
     let mut status = Status::Ok;
     let read = visit_all(&args.sources.paths, &reader, &mut |case| {
         let mut out = anstream::stdout();

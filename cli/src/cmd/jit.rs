@@ -27,8 +27,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
     let profile = args.kernel.profile()?;
-    let target = || profile.btf().clone();
-    let reader = Reader::new(&args.sources.select, &target)?;
+    let reader = Reader::new(&args.sources.select, &profile)?;
     let mut status = Status::Ok;
     let read = visit_all(&args.sources.paths, &reader, &mut |case| {
         let program = match &case.program {

@@ -104,8 +104,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
 
 fn programs(args: &Args, profile: &spec::Profile) -> Result<Vec<Program>, Failure> {
     let all = Select { only: None, ..args.select.clone() };
-    let target = || profile.btf().clone();
-    let reader = Reader::new(&all, &target)?;
+    let reader = Reader::new(&all, profile)?;
     let mut programs = Vec::new();
     let mut bad = None;
     let status = visit_all(std::slice::from_ref(&args.path), &reader, &mut |case| {

@@ -44,8 +44,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
     let profile = args.kernel.profile()?;
-    let target = || profile.btf().clone();
-    let reader = Reader::new(&args.sources.select, &target)?;
+    let reader = Reader::new(&args.sources.select, &profile)?;
     let mut printer = Printer::new(args.format, args.log_level);
     let mut status = Status::Ok;
     let judge = |case: Case| verdict::judge(&case, &profile, args.log_level, args.min_kernel);

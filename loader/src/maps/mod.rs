@@ -215,17 +215,17 @@ fn takes_btf(def: &MapDef) -> bool {
     }
 }
 
-/// A definition as it goes to the kernel, with the template inside it. `btf` says whether the kernel has the object's BTF.
-pub(crate) fn finish(mut def: MapDef, cpus: u32, btf: bool) -> MapDef {
+/// A definition as it goes to the kernel, with the template inside it. `known` is the object's BTF as the kernel has it.
+pub(crate) fn finish(mut def: MapDef, cpus: u32, known: Option<&Arc<Btf>>) -> MapDef {
     adjust(&mut def, cpus);
-    if def.map_type == MapType::StructOps.raw() {
-        def.btf = def.btf.filter(|_| btf);
-    } else if !btf || !takes_btf(&def) {
+    if def.map_type == MapType::StructOps.raw() || known.is_some() && takes_btf(&def) {
+        def.btf = def.btf.and(known.cloned());
+    } else {
         def.btf = None;
         (def.btf_key_type_id, def.btf_value_type_id) = (0, 0);
     }
     if let Some(inner) = def.inner.take() {
-        def.inner = Some(Arc::new(finish(Arc::unwrap_or_clone(inner), cpus, btf)));
+        def.inner = Some(Arc::new(finish(Arc::unwrap_or_clone(inner), cpus, known)));
     }
     def
 }

@@ -56,7 +56,7 @@ pub fn run_with(vmlinuz: &Path, args: &[String], files: &[GuestFile], on_line: &
         .arg(&image.0)
         .arg("-append")
         .arg(format!(
-            "console=ttyS0 quiet panic=-1 lsm=lockdown,capability,landlock,bpf rdinit=/init -- {}",
+            "console=ttyS0 quiet panic=-1 no_timer_check lsm=lockdown,capability,landlock,bpf rdinit=/init -- {}",
             args.join(" ")
         ))
         .stdin(Stdio::null())
