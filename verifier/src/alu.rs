@@ -13,6 +13,13 @@ impl Rules {
     pub fn of(profile: &spec::Profile) -> Rules {
         let p = &profile.changes;
         Rules {
+            mul_bitwise: p.mul_bitwise,
+            mul_signed: p.mul_signed_bounds,
+            add_wraps: p.add_keeps_wrapped,
+            neg_tracked: p.neg_tracked,
+            cross_sign64: p.refine_across_sign64,
+            three_rounds: p.deduce_thrice,
+            eq_by_bits: p.equality_by_bits,
             single_member: p.tnum_single_member,
             cross_sign32: p.refine_across_sign32,
             lsh32_signed: p.lsh32_keeps_signed,
@@ -102,13 +109,13 @@ impl Verifier<'_> {
             return Ok(());
         }
         let rules = self.rules;
-        if insn.code & 0xf0 == BPF_NEG {
+        if insn.code & 0xf0 == BPF_NEG && rules.neg_tracked {
             let d = self.reg_mut(insn.dst);
             let mut val = d.val;
             d.set_known(0);
             alu::neg(alu_width(insn), &mut val, &rules);
             d.val = val;
-        } else if rules.end_tracked {
+        } else if insn.code & 0xf0 == BPF_END && rules.end_tracked {
             let swap = alu_width(insn) == Width::W64 || is_reg_form(insn);
             let bits = insn.imm as u32;
             let d = self.reg_mut(insn.dst);

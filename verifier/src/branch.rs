@@ -12,7 +12,7 @@ use crate::reject::errno::{EFAULT, ENOMEM};
 use crate::reject::{R, Reject};
 use crate::state::HistFlags;
 use crate::value::refine::{self, Cmp};
-use crate::value::{Scalar, Width};
+use crate::value::{Rules, Scalar, Width};
 use crate::walk::Flow;
 use isa::Insn;
 use isa::consts::*;
@@ -82,7 +82,7 @@ impl Verifier<'_> {
             self.push_history(stack_operands, None);
         }
 
-        if let Some(taken) = decide(&jump) {
+        if let Some(taken) = decide(&jump, &self.rules) {
             for r in [Some(insn.dst), jump.src_reg()].into_iter().flatten() {
                 if !self.is_pointer(r) {
                     self.mark_precise(r)?;
@@ -101,8 +101,9 @@ impl Verifier<'_> {
     /// `may_goto`: leaves its loop after a number of rounds that no register holds. The current path leaves at once; another
     /// round is queued, with what changes from round to round forgotten.
     fn check_may_goto(&mut self, insn: Insn) -> R<Flow> {
-        if insn.code != BPF_JMP | BPF_JCOND || insn.src != 0 || insn.dst != 0 || insn.imm != 0 {
-            return Err(Reject::MayGotoFields { imm: insn.imm });
+        let nowhere = insn.off == 0 && !self.profile.changes.may_goto_nowhere;
+        if insn.code != BPF_JMP | BPF_JCOND || insn.src != 0 || insn.dst != 0 || insn.imm != 0 || nowhere {
+            return Err(Reject::MayGotoFields { off: insn.off, imm: insn.imm });
         }
         let next = self.insn_idx + 1;
         let queued = self.push_branch(next, self.insn_idx, false).map_err(|full| full.reject(ENOMEM))?;
@@ -200,7 +201,7 @@ impl Verifier<'_> {
 }
 
 /// Whether the jump is certainly taken (`Some(true)`), certainly not, or open.
-fn decide(jump: &Jump) -> Option<bool> {
+fn decide(jump: &Jump, rules: &Rules) -> Option<bool> {
     let Jump { cmp, width, dst, src, .. } = jump;
     if dst.ty.is_packet_any() && src.ty.is_packet_any() && jump.is_wide() {
         return packet::decide(*cmp, dst, src);
@@ -220,7 +221,7 @@ fn decide(jump: &Jump) -> Option<bool> {
             _ => None,
         };
     }
-    refine::decide(*cmp, *width, &dst.val, &src.val)
+    refine::decide(*cmp, *width, &dst.val, &src.val, rules)
 }
 
 /// Pointers that are known not to be null by their type alone.

@@ -204,7 +204,7 @@ fn follow(reg: &Reg, known: &Reg, rules: &Rules) -> Option<Reg> {
     let mut next = Reg { id: reg.id, off: reg.off, ..*known };
     let delta =
         if rules.link_sync { reg.off as i64 - known.off as i64 } else { reg.off.wrapping_sub(known.off) as i64 };
-    alu::add(&mut next.val, &Scalar::known(delta as u64));
+    alu::add(&mut next.val, &Scalar::known(delta as u64), rules);
     if rules.link_sync {
         if (reg.id | known.id) & ADD_CONST32 != 0 {
             next.val.zext32();

@@ -223,7 +223,7 @@ rejections! {
         "R{reg} could not be pushed for speculative verification, pointer arithmetic with it prohibited for !root\n";
     "BV0250" InvalidJumpOpcode { op: u8 } EINVAL, "invalid BPF_JMP/JMP32 opcode {op:x}\n";
     "BV0251" PointerComparison { reg: u8 } EACCES, "R{reg} pointer comparison prohibited\n";
-    "BV0252" MayGotoFields { imm: i32 } EINVAL, "invalid may_goto imm {imm}\n";
+    "BV0252" MayGotoFields { off: i16, imm: i32 } EINVAL, "invalid may_goto imm {imm}\n";
 
     // ---- 03xx memory (mem/) --------------------------------------------------------------------------------------------
 
@@ -284,12 +284,13 @@ rejections! {
     "BV0340" MapPtrNegative { reg: u8, name: &'static str, off: i32 } EACCES,
         "R{reg} is {name} invalid negative access: off={off}\n";
     "BV0341" MapPtrReadOnly { name: &'static str } EACCES, "only read from {name} is supported\n";
-    "BV0342" StackUnbounded { words: &'static str, reg: u8 } EACCES,
+    "BV0342" StackUnbounded { words: &'static str, reg: u8, by_call: bool } EACCES,
         "invalid unbounded variable-offset{words} stack R{reg}\n";
-    "BV0343" StackBounds { words: &'static str, reg: u8, off: i32, size: u32, errno: i32 } *errno,
+    "BV0343" StackBounds { words: &'static str, reg: u8, off: i32, size: u32, errno: i32, by_call: bool } *errno,
         "invalid{words} stack R{reg} off={off} size={size}\n";
-    "BV0344" StackBoundsVariable { words: &'static str, reg: u8, value: u64, mask: u64, off: i32, size: u32, errno: i32 }
-        *errno, "invalid variable-offset{words} stack R{reg} var_off=({value:#x}; {mask:#x}) off={off} size={size}\n";
+    "BV0344" StackBoundsVariable {
+        words: &'static str, reg: u8, value: u64, mask: u64, off: i32, size: u32, errno: i32, by_call: bool,
+    } *errno, "invalid variable-offset{words} stack R{reg} var_off=({value:#x}; {mask:#x}) off={off} size={size}\n";
     "BV0345" CorruptsSpill EACCES, "attempt to corrupt spilled pointer on stack\n";
     "BV0346" SpillSize EACCES, "invalid size of register spill\n";
     "BV0347" SpillIntoCaller EINVAL, "cannot spill pointers to stack into stack frame of the caller\n";
@@ -311,9 +312,9 @@ rejections! {
     "BV0359" VarStackUnprivileged { reg: u8, value: u64, mask: u64 } EACCES,
         "R{reg} variable offset stack access prohibited for !root, var_off=({value:#x}; {mask:#x})\n";
     "BV0360" WritesDynptr { off: i32 } EACCES, "potential write to dynptr at off={off} disallowed\n";
-    "BV0361" UninitArg { reg: u8, off: i32, byte: u32, size: u32 } EACCES,
+    "BV0361" UninitArg { reg: u8, off: i32, byte: u32, size: u32, by_call: bool } EACCES,
         "invalid read from stack R{reg} off {off}+{byte} size {size}\n";
-    "BV0362" UninitArgVariable { reg: u8, value: u64, mask: u64, byte: u32, size: u32 } EACCES,
+    "BV0362" UninitArgVariable { reg: u8, value: u64, mask: u64, byte: u32, size: u32, by_call: bool } EACCES,
         "invalid read from stack R{reg} var_off ({value:#x}; {mask:#x})+{byte} size {size}\n";
     "BV0363" AtomicOpcode { imm: u32 } EINVAL, "BPF_ATOMIC uses invalid atomic opcode {imm:02x}\n";
     "BV0364" AtomicSize EINVAL, "invalid atomic operand size\n";
@@ -635,6 +636,7 @@ rejections! {
 
     /// A number that 6.18 has a name for and the kernel of the profile has not.
     "BV1101" HelperUnknown { number: i32 } EINVAL, "invalid func unknown#{number}\n";
+    "BV1102" ArenaSignExtends EOPNOTSUPP, "sign extending loads from arena are not supported yet\n";
 }
 
 impl Reject {

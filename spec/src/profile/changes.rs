@@ -7,16 +7,46 @@ use super::switches::switches;
 switches! {
 /// How one kernel does what others do differently.
 Changes {
+    /// Known bits of a product are built up bit by bit of one operand; before, from known and unknown bits apart.
+    mul_bitwise "6.18.15";
+    /// Products have signed bounds also of negative factors; before, only of factors below 2^32 (2^16 in 32 bits).
+    mul_signed_bounds "6.16.12";
+    /// Sums and differences keep unsigned bounds that both wrap; before, none when either wraps.
+    add_keeps_wrapped "6.17.13";
+    /// Negation is followed; before, its result is unknown.
+    neg_tracked "6.17.13";
+    /// s64/u64 refinement also when the signed range crosses the sign.
+    refine_across_sign64 "6.12.117 6.17.13";
+    /// Bounds are deduced from each other in three rounds; before, in two.
+    deduce_thrice "6.17.13";
+    /// Known bits that differ decide an equality; before, only between constants and by ranges.
+    equality_by_bits "6.12.117 6.17.13";
     /// A tnum that leaves exactly one member inside the u64 range makes the register constant.
     tnum_single_member "6.18.44";
     /// s32/u32 refinement also when the signed range crosses the sign.
-    refine_across_sign32 "6.18.44";
+    refine_across_sign32 "6.12.117 6.18.44";
+    /// The element of an array that a constant key names is never NULL.
+    known_key_never_null "6.16.12";
+    /// What a call only reads on the stack stays as it is; before, as if it were written.
+    reading_keeps_stack "6.16.12";
+    /// may_goto may jump to the next instruction.
+    may_goto_nowhere "6.16.12";
+    /// Arguments of global functions may be tagged as untrusted.
+    untrusted_arguments "6.17.13";
+    /// Tracing programs may have stacks of their own.
+    private_stack "6.16.12";
+    /// Atomics of one and two bytes are opcodes.
+    narrow_atomics "6.16.12";
+    /// Numbers may be iterated over while a lock is held.
+    loops_under_lock "6.16.12";
+    /// Sign-extending loads from an arena.
+    arena_ldsx "6.18.15";
     /// `<<= 32` keeps signed bounds for negative values too.
     lsh32_keeps_signed "6.18.44";
     /// Byte swaps are followed bit by bit; otherwise their result is unknown.
     bswap_tracked "6.18.44";
     /// AND/OR of a value in [-1, 0] with a constant forks the path.
-    and_or_fork "6.18.44";
+    and_or_fork "6.12.117 6.18.44";
     /// Linked registers: also for SUB, negative deltas and 32-bit additions; never for `r += r`.
     links_extended "6.18.44";
     /// Propagating a delta: 64-bit difference, zero extension for 32-bit additions, bounds synchronised after it.
@@ -31,6 +61,10 @@ Changes {
     var_store_clears_slot "6.18.44";
     /// bpf_throw's leak messages begin with `bpf_throw` and locks are looked at in every frame.
     throw_own_prefix "6.18.44";
+    /// A tail call in a subprogram that runs another program is modelled as the subprogram returning.
+    tail_call_returns "6.18.15";
+    /// bpf_rdonly_cast also makes memory without a type.
+    cast_to_void "6.17.13";
     /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.
     ld_abs_returns "6.18.44";
 }

@@ -360,7 +360,8 @@ impl Verifier<'_> {
         };
         let def = self.map(map).def.clone();
         self.check_helper_mem_access(regno, def.key_size, Access::Read, false, None)?;
-        if matches!(MapType::from_raw(def.map_type), Some(MapType::Array | MapType::PercpuArray)) {
+        let array = matches!(MapType::from_raw(def.map_type), Some(MapType::Array | MapType::PercpuArray));
+        if array && self.profile.changes.known_key_never_null {
             call.known_key = self.known_key(regno, def.key_size)?;
         }
         Ok(())

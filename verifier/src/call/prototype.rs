@@ -88,7 +88,7 @@ impl Verifier<'_> {
     }
 
     fn read_parameter(&mut self, f: &Function, i: usize, ty: u32) -> R<Arg> {
-        let tags = read_tags(f, i)?;
+        let tags = read_tags(f, i, self.profile.changes.untrusted_arguments)?;
         let Some((_, resolved)) = f.btf.resolve(ty) else { return Err(Reject::Silent { errno: EFAULT }) };
         let resolved = *resolved;
         if resolved.kind() == Kind::Ptr
@@ -198,7 +198,7 @@ fn is_scalar_type(btf: &Btf, id: u32) -> bool {
     btf.resolve(id).is_some_and(|(_, t)| t.kind() == Kind::Int || t.kind().is_enum())
 }
 
-fn read_tags(f: &Function, i: usize) -> R<Tags> {
+fn read_tags(f: &Function, i: usize, knows_untrusted: bool) -> R<Tags> {
     let mut tags = Tags::default();
     for tag in f.btf.decl_tags_of(f.id, i as i32).filter_map(|t| t.strip_prefix("arg:")) {
         if !f.global {
@@ -207,7 +207,7 @@ fn read_tags(f: &Function, i: usize) -> R<Tags> {
         match tag {
             "ctx" => tags.ctx = true,
             "trusted" => tags.trusted = true,
-            "untrusted" => tags.untrusted = true,
+            "untrusted" if knows_untrusted => tags.untrusted = true,
             "nonnull" => tags.nonnull = true,
             "nullable" => tags.nullable = true,
             "arena" => tags.arena = true,

@@ -126,7 +126,7 @@ impl Verifier<'_> {
     /// The tail of bpf_tail_call: in the main function it fell through. In a subprogram either the called program ran and the subprogram
     /// returned with anything, or the tail call failed.
     pub(super) fn finish_tail_call(&mut self) -> R<Flow> {
-        if self.cur.frames.len() == 1 {
+        if self.cur.frames.len() == 1 || !self.profile.changes.tail_call_returns {
             return Ok(Flow::Next);
         }
         self.push_branch(self.insn_idx + 1, self.insn_idx, false).map_err(|e| e.reject(ENOMEM))?;

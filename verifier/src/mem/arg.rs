@@ -136,7 +136,7 @@ impl Verifier<'_> {
         if size == 0 && !zero_allowed {
             return Err(Reject::ZeroSizedRead);
         }
-        let span = self.stack_span(regno, reg, reg.off, size, access)?;
+        let span = self.stack_span(regno, reg, reg.off, size, access, true)?;
         let subprog = self.cur.frames[span.frame].subprog as usize;
         self.note_stack_access(subprog, span.min);
         let fixed = reg.val.var_off.is_const();
@@ -157,7 +157,7 @@ impl Verifier<'_> {
             }
             raw.on = false;
         }
-        self.check_stack_initialised(regno, reg, span, access, size)
+        self.check_stack_initialised(regno, reg, span, size, access, true)
     }
 
     /// Output buffers must not cover a dynptr.
@@ -173,9 +173,17 @@ impl Verifier<'_> {
     }
 
     /// Every byte that may be read is initialised. What is (also) written becomes unknown.
-    pub(super) fn check_stack_initialised(&mut self, regno: u8, reg: &Reg, span: Span, access: Access, size: u32) -> R {
+    pub(super) fn check_stack_initialised(
+        &mut self,
+        regno: u8,
+        reg: &Reg,
+        span: Span,
+        size: u32,
+        access: Access,
+        by_call: bool,
+    ) -> R {
         let unknown = self.unknown();
-        let writes = access == Access::Write;
+        let writes = access == Access::Write || !self.profile.changes.reading_keeps_stack;
         for off in span.min..span.end {
             let (k, byte) = place(off);
             let uninit = self.privs.uninit_stack;
@@ -207,9 +215,9 @@ impl Verifier<'_> {
                 let var = reg.val.var_off;
                 let byte = (off - span.min) as u32;
                 return Err(if var.is_const() {
-                    Reject::UninitArg { reg: regno, off: span.min, byte, size }
+                    Reject::UninitArg { reg: regno, off: span.min, byte, size, by_call }
                 } else {
-                    Reject::UninitArgVariable { reg: regno, value: var.value, mask: var.mask, byte, size }
+                    Reject::UninitArgVariable { reg: regno, value: var.value, mask: var.mask, byte, size, by_call }
                 });
             }
             self.live_read(span.frame, k);

@@ -8,6 +8,7 @@ use crate::reject::errno::{EACCES, EFAULT, EINVAL};
 use crate::reject::{R, Reject};
 use crate::stack::{Byte, Slot};
 use crate::state::{HistFlags, STACK_LIMIT};
+use crate::value::Tnum;
 use isa::consts::*;
 
 /// Offsets further than this are "unbounded".
@@ -33,8 +34,16 @@ fn is_spillable(ty: RegType) -> bool {
 }
 
 impl Verifier<'_> {
-    /// Bounds of an access, growing the frame to it.
-    pub(super) fn stack_span(&mut self, regno: u8, reg: &Reg, off: i32, size: u32, access: Access) -> R<Span> {
+    /// Bounds of an access, growing the frame to it. `by_call`: not the program's own load or store.
+    pub(super) fn stack_span(
+        &mut self,
+        regno: u8,
+        reg: &Reg,
+        off: i32,
+        size: u32,
+        access: Access,
+        by_call: bool,
+    ) -> R<Span> {
         let words = access.stack_words();
         let var = reg.val.var_off;
         let (min, end) = if var.is_const() {
@@ -42,7 +51,7 @@ impl Verifier<'_> {
             (min, min.wrapping_add(i64::from(size)))
         } else {
             if reg.val.smax >= MAX_OFF || reg.val.smin <= -MAX_OFF {
-                return Err(Reject::StackUnbounded { words, reg: regno });
+                return Err(Reject::StackUnbounded { words, reg: regno, by_call });
             }
             let (low, high) = (reg.val.smin + i64::from(off), reg.val.smax + i64::from(off));
             (low, high + i64::from(size))
@@ -65,13 +74,14 @@ impl Verifier<'_> {
             return Ok(Span { frame, min, end });
         };
         if var.is_const() {
-            return Err(Reject::StackBounds { words, reg: regno, off, size, errno });
+            return Err(Reject::StackBounds { words, reg: regno, off, size, errno, by_call });
         }
-        Err(Reject::StackBoundsVariable { words, reg: regno, value: var.value, mask: var.mask, off, size, errno })
+        let Tnum { value, mask } = var;
+        Err(Reject::StackBoundsVariable { words, reg: regno, value, mask, off, size, errno, by_call })
     }
 
     pub(super) fn stack_access(&mut self, q: &Request, reg: &Reg, off: i32) -> R {
-        let span = self.stack_span(q.base, reg, off, q.size, q.access)?;
+        let span = self.stack_span(q.base, reg, off, q.size, q.access, false)?;
         let fixed = reg.val.var_off.is_const();
         match (q.access, fixed) {
             (Access::Write, true) => self.stack_store(q, span),
@@ -360,7 +370,7 @@ impl Verifier<'_> {
             let off = q.off.wrapping_add(reg.off);
             return Err(Reject::VarStackHelper { value: var.value, mask: var.mask, off, size: q.size });
         };
-        self.check_stack_initialised(q.base, reg, span, Access::Read, q.size)?;
+        self.check_stack_initialised(q.base, reg, span, q.size, Access::Read, false)?;
         let subprog = self.cur.frames[span.frame].subprog as usize;
         self.note_stack_access(subprog, span.min);
         let mut zeros = true;

@@ -45,7 +45,7 @@ impl Verifier<'_> {
     }
 
     fn private_stack_possible(&self) -> bool {
-        if self.subprogs.iter().any(|s| s.has_tail_call) {
+        if !self.profile.changes.private_stack || self.subprogs.iter().any(|s| s.has_tail_call) {
             return false;
         }
         match self.prog_type {

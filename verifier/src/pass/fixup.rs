@@ -49,7 +49,21 @@ impl Verifier<'_> {
             // The default exception callback is an extra, hidden subprogram.
             d.push(0);
         }
-        self.check_late_context()
+        self.check_late_context()?;
+        self.check_arena_loads()
+    }
+
+    /// Loads that the JIT of older kernels has not.
+    fn check_arena_loads(&self) -> R {
+        let sign_extends = |(insn, aux): (&isa::Insn, &crate::env::InsnAux)| {
+            class(insn.code) == BPF_LDX
+                && mode(insn.code) == BPF_MEMSX
+                && aux.ptr_type.is_some_and(|t| t.kind == crate::reg::Kind::Arena)
+        };
+        if !self.profile.changes.arena_ldsx && self.insns.iter().zip(&self.aux).any(sign_extends) {
+            return Err(Reject::ArenaSignExtends);
+        }
+        Ok(())
     }
 
     /// Depths and numbers of the subprograms that are left when dead code is removed.

@@ -35,12 +35,18 @@ impl Verifier<'_> {
                 i += 2;
                 continue;
             }
-            if !is_known_opcode(insn.code) {
+            if !is_known_opcode(insn.code) || self.lacks_opcode(insn.code) {
                 return Err(Reject::UnknownOpcode { code: insn.code });
             }
             i += 1;
         }
         Ok(())
+    }
+
+    /// Opcodes that older kernels have not.
+    fn lacks_opcode(&self, code: u8) -> bool {
+        let narrow = matches!(code & 0x18, BPF_B | BPF_H);
+        class(code) == BPF_STX && mode(code) == BPF_ATOMIC && narrow && !self.profile.changes.narrow_atomics
     }
 
     fn resolve_imm64(&mut self, i: usize, insn: Insn, second: i32, used: &mut Vec<MapId>) -> R<LoadImm> {

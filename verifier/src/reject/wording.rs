@@ -31,6 +31,27 @@ macro_rules! wordings {
 
 wordings! {
     before(5, 18), Reject::InvalidMemAccess { reg, ty } if ty.kind == Kind::Scalar => "R{reg} invalid mem access 'inv'\n";
+    before(6, 16), Reject::VerifierBug { text } if text.starts_with("REG INVARIANTS") => "{text}\n";
+    before(6, 16), Reject::StackUnbounded { by_call: true, reg, .. } =>
+        "invalid unbounded variable-offset indirect access to stack R{reg}\n";
+    before(6, 16), Reject::StackBounds { by_call: true, reg, off, size, .. } =>
+        "invalid indirect access to stack R{reg} off={off} size={size}\n";
+    before(6, 16), Reject::StackBoundsVariable { by_call: true, reg, value, mask, off, size, .. } =>
+        "invalid variable-offset indirect access to stack R{reg} var_off=({value:#x}; {mask:#x}) off={off} size={size}\n";
+    before(6, 16), Reject::UninitArg { by_call: true, reg, off, byte, size } =>
+        "invalid indirect read from stack R{reg} off {off}+{byte} size {size}\n";
+    before(6, 16), Reject::UninitArgVariable { by_call: true, reg, value, mask, byte, size } =>
+        "invalid indirect read from stack R{reg} var_off ({value:#x}; {mask:#x})+{byte} size {size}\n";
+    before(6, 16), Reject::ReferenceLeak { what } if what.starts_with("BPF_EXIT") => "";
+    before(6, 16), Reject::ReferenceLeak { what } if what.starts_with("BPF_LD") =>
+        "{what} cannot be mixed with socket references\n";
+    before(6, 16), Reject::HeldInRegion { what, region: "bpf_spin_lock" } if what.starts_with("BPF_EXIT") =>
+        "bpf_spin_unlock is missing\n";
+    before(6, 16), Reject::HeldInRegion { what, region: "bpf_rcu_read_lock" } if what.starts_with("BPF_EXIT") =>
+        "bpf_rcu_read_unlock is missing\n";
+    before(6, 16), Reject::TailCallNoProgArray => "kernel subsystem misconfigured verifier";
+    before(6, 16), Reject::RdonlyCastUnknown { .. } | Reject::RdonlyCastType => "kfunc bpf_rdonly_cast type ID argument must be of a struct\n";
+    before(6, 16), Reject::MayGotoFields { off, imm } => "invalid may_goto off {off} imm {imm}\n";
     before(6, 12), Reject::HelperNotOffered { func } => "unknown func {func}\n";
 }
 

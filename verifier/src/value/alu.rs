@@ -70,24 +70,27 @@ macro_rules! bounds {
                 (self.umin, self.umax) = range.unwrap_or((0, <$U>::MAX));
             }
 
-            /// Signed sums must not overflow; unsigned ones may, if both do.
-            fn add(mut self, x: Self) -> Self {
+            /// Signed sums must not overflow; unsigned ones may, if both do and the rules have it.
+            fn add(mut self, x: Self, rules: &Rules) -> Self {
                 self.set_signed(self.smin.checked_add(x.smin).zip(self.smax.checked_add(x.smax)));
                 let (lo, lo_wraps) = self.umin.overflowing_add(x.umin);
                 let (hi, hi_wraps) = self.umax.overflowing_add(x.umax);
-                self.set_unsigned((lo_wraps == hi_wraps).then_some((lo, hi)));
+                self.set_unsigned(keeps(lo_wraps, hi_wraps, rules).then_some((lo, hi)));
                 self
             }
 
-            fn sub(mut self, x: Self) -> Self {
+            fn sub(mut self, x: Self, rules: &Rules) -> Self {
                 self.set_signed(self.smin.checked_sub(x.smax).zip(self.smax.checked_sub(x.smin)));
                 let (lo, lo_wraps) = self.umin.overflowing_sub(x.umax);
                 let (hi, hi_wraps) = self.umax.overflowing_sub(x.umin);
-                self.set_unsigned((lo_wraps == hi_wraps).then_some((lo, hi)));
+                self.set_unsigned(keeps(lo_wraps, hi_wraps, rules).then_some((lo, hi)));
                 self
             }
 
-            fn mul(mut self, x: Self) -> Self {
+            fn mul(mut self, x: Self, rules: &Rules) -> Self {
+                if !rules.mul_signed {
+                    return self.mul_small(x);
+                }
                 let mut hull: Option<($S, $S)> = None;
                 for (a, b) in [(self.smin, x.smin), (self.smin, x.smax), (self.smax, x.smin), (self.smax, x.smax)] {
                     let Some(p) = a.checked_mul(b) else {
@@ -98,6 +101,19 @@ macro_rules! bounds {
                 }
                 self.set_signed(hull);
                 self.set_unsigned(self.umin.checked_mul(x.umin).zip(self.umax.checked_mul(x.umax)));
+                self
+            }
+
+            /// Only factors that cannot overflow, in half the width and not negative.
+            fn mul_small(mut self, x: Self) -> Self {
+                let half = <$U>::MAX >> (<$U>::BITS / 2);
+                if self.smin < 0 || x.smin < 0 || self.umax > half || x.umax > half {
+                    self.set_signed(None);
+                    self.set_unsigned(None);
+                    return self;
+                }
+                self.set_unsigned(Some((self.umin * x.umin, self.umax * x.umax)));
+                self.set_signed((self.umax as $S >= 0).then_some((self.umin as $S, self.umax as $S)));
                 self
             }
 
@@ -119,6 +135,11 @@ macro_rules! bounds {
             }
         }
     };
+}
+
+/// Whether unsigned bounds of a sum are kept, given which of them wrapped.
+fn keeps(lo_wraps: bool, hi_wraps: bool, rules: &Rules) -> bool {
+    lo_wraps == hi_wraps && (rules.add_wraps || !hi_wraps)
 }
 
 bounds!(Bounds64, i64, u64, smin, smax, umin, umax);
@@ -170,12 +191,12 @@ pub fn binary(op: Op, width: Width, d: &mut Scalar, x: &Scalar, rules: &Rules) {
         return;
     }
     match op {
-        Op::Add => add(d, x),
-        Op::Sub => sub(d, x),
+        Op::Add => add(d, x, rules),
+        Op::Sub => sub(d, x, rules),
         Op::Mul => {
-            d.var_off = d.var_off.mul(x.var_off);
-            Bounds32::of(d).mul(Bounds32::of(x)).store(d);
-            Bounds64::of(d).mul(Bounds64::of(x)).store(d);
+            d.var_off = if rules.mul_bitwise { d.var_off.mul(x.var_off) } else { d.var_off.mul_apart(x.var_off) };
+            Bounds32::of(d).mul(Bounds32::of(x), rules).store(d);
+            Bounds64::of(d).mul(Bounds64::of(x), rules).store(d);
         }
         Op::And | Op::Or | Op::Xor => bitwise(op, d, x, rules),
         Op::Lsh | Op::Rsh | Op::Arsh => shift(op, width, d, x, rules),
@@ -188,16 +209,16 @@ pub fn binary(op: Op, width: Width, d: &mut Scalar, x: &Scalar, rules: &Rules) {
 
 /// Sum of bounds and bits, not synchronised.
 #[inline]
-pub fn add(d: &mut Scalar, x: &Scalar) {
-    Bounds32::of(d).add(Bounds32::of(x)).store(d);
-    Bounds64::of(d).add(Bounds64::of(x)).store(d);
+pub fn add(d: &mut Scalar, x: &Scalar, rules: &Rules) {
+    Bounds32::of(d).add(Bounds32::of(x), rules).store(d);
+    Bounds64::of(d).add(Bounds64::of(x), rules).store(d);
     d.var_off = d.var_off.add(x.var_off);
 }
 
 #[inline]
-fn sub(d: &mut Scalar, x: &Scalar) {
-    Bounds32::of(d).sub(Bounds32::of(x)).store(d);
-    Bounds64::of(d).sub(Bounds64::of(x)).store(d);
+fn sub(d: &mut Scalar, x: &Scalar, rules: &Rules) {
+    Bounds32::of(d).sub(Bounds32::of(x), rules).store(d);
+    Bounds64::of(d).sub(Bounds64::of(x), rules).store(d);
     d.var_off = d.var_off.sub(x.var_off);
 }
 
@@ -293,7 +314,7 @@ fn lsh_wide(d: &mut Scalar, old: &Scalar, k: u32, rules: &Rules) {
 pub fn neg(width: Width, d: &mut Scalar, rules: &Rules) {
     let old = *d;
     *d = Scalar::ZERO;
-    sub(d, &old);
+    sub(d, &old, rules);
     if width == Width::W32 {
         d.zext32();
     }

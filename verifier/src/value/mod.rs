@@ -23,6 +23,20 @@ use scalar::tests as scalar_tests;
 /// Points where kernels of one series compute differently. The default is 6.18.44; see [`Rules::V6_18_15`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rules {
+    /// Products of known bits are built up bit by bit of one operand, not from known and unknown bits apart.
+    pub mul_bitwise: bool,
+    /// Signed products have bounds of their own.
+    pub mul_signed: bool,
+    /// Unsigned sums and differences keep bounds that both wrap.
+    pub add_wraps: bool,
+    /// Negation is followed (otherwise its result is unknown).
+    pub neg_tracked: bool,
+    /// The unsigned range narrows a signed one that crosses zero.
+    pub cross_sign64: bool,
+    /// Bounds are deduced from each other three times, not twice.
+    pub three_rounds: bool,
+    /// Bits that differ decide equality.
+    pub eq_by_bits: bool,
     /// A tnum with one member inside the unsigned range makes the value known.
     pub single_member: bool,
     /// The unsigned 32-bit range narrows a signed one that crosses zero.
@@ -45,6 +59,13 @@ pub struct Rules {
 
 impl Rules {
     pub const V6_18_44: Rules = Rules {
+        mul_bitwise: true,
+        mul_signed: true,
+        add_wraps: true,
+        neg_tracked: true,
+        cross_sign64: true,
+        three_rounds: true,
+        eq_by_bits: true,
         single_member: true,
         cross_sign32: true,
         lsh32_signed: true,
@@ -56,6 +77,13 @@ impl Rules {
         live_links: true,
     };
     pub const V6_18_15: Rules = Rules {
+        mul_bitwise: true,
+        mul_signed: true,
+        add_wraps: true,
+        neg_tracked: true,
+        cross_sign64: true,
+        three_rounds: true,
+        eq_by_bits: true,
         single_member: false,
         cross_sign32: false,
         lsh32_signed: false,
@@ -65,6 +93,15 @@ impl Rules {
         link_sync: false,
         clear_delta: false,
         live_links: false,
+    };
+    pub const V6_12_117: Rules = Rules {
+        mul_bitwise: false,
+        mul_signed: false,
+        add_wraps: false,
+        neg_tracked: false,
+        three_rounds: false,
+        cross_sign32: true,
+        ..Rules::V6_18_15
     };
 }
 

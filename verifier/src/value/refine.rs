@@ -113,11 +113,11 @@ impl View {
 }
 
 /// Whether `a cmp b` always holds, never holds, or may do either (`None`).
-pub fn decide(cmp: Cmp, width: Width, a: &Scalar, b: &Scalar) -> Option<bool> {
+pub fn decide(cmp: Cmp, width: Width, a: &Scalar, b: &Scalar, rules: &Rules) -> Option<bool> {
     let (va, vb) = (View::of(a, width), View::of(b, width));
     match cmp {
-        Cmp::Eq => decide_eq(width, a, b, &va, &vb),
-        Cmp::Ne => decide_eq(width, a, b, &va, &vb).map(|eq| !eq),
+        Cmp::Eq => decide_eq(width, (a, b), &va, &vb, rules),
+        Cmp::Ne => decide_eq(width, (a, b), &va, &vb, rules).map(|eq| !eq),
         Cmp::Set => {
             let (t, c) = if vb.t.is_const() {
                 (va.t, vb.t.value)
@@ -128,7 +128,7 @@ pub fn decide(cmp: Cmp, width: Width, a: &Scalar, b: &Scalar) -> Option<bool> {
             };
             certain(t.value & c != 0, t.max() & c == 0)
         }
-        Cmp::NotSet => decide(Cmp::Set, width, a, b).map(|set| !set),
+        Cmp::NotSet => decide(Cmp::Set, width, a, b, rules).map(|set| !set),
         Cmp::Gt => certain(va.umin > vb.umax, va.umax <= vb.umin),
         Cmp::Ge => certain(va.umin >= vb.umax, va.umax < vb.umin),
         Cmp::Lt => certain(va.umax < vb.umin, va.umin >= vb.umax),
@@ -152,12 +152,12 @@ fn certain(always: bool, never: bool) -> Option<bool> {
     }
 }
 
-fn decide_eq(width: Width, a: &Scalar, b: &Scalar, va: &View, vb: &View) -> Option<bool> {
+fn decide_eq(width: Width, (a, b): (&Scalar, &Scalar), va: &View, vb: &View, rules: &Rules) -> Option<bool> {
     if va.t.is_const() && vb.t.is_const() {
         return Some(va.t.value == vb.t.value);
     }
     let low_apart = || View::of(a, Width::W32).ranges_apart(&View::of(b, Width::W32));
-    let never = !va.t.overlaps(vb.t) || va.ranges_apart(vb) || width == Width::W64 && low_apart();
+    let never = rules.eq_by_bits && !va.t.overlaps(vb.t) || va.ranges_apart(vb) || width == Width::W64 && low_apart();
     never.then_some(false)
 }
 

@@ -205,10 +205,10 @@ impl Scalar {
             return;
         }
         self.bounds_from_bits(rules);
-        for _ in 0..3 {
+        for _ in 0..if rules.three_rounds { 3 } else { 2 } {
             let before = *self;
             self.deduce32(rules);
-            self.deduce64();
+            self.deduce64(rules);
             self.deduce_mixed();
             if *self == before {
                 break;
@@ -292,12 +292,14 @@ impl Scalar {
         }
     }
 
-    fn deduce64(&mut self) {
+    fn deduce64(&mut self, rules: &Rules) {
         if self.umin as i64 <= self.umax as i64 {
             self.meet_s64(self.umin as i64, self.umax as i64);
         }
         if self.smin as u64 <= self.smax as u64 {
             self.meet_u64(self.smin as u64, self.smax as u64);
+        } else if !rules.cross_sign64 {
+            // Nothing is said about a range that crosses the sign.
         } else if self.umax < self.smin as u64 {
             self.smin = self.umin as i64;
             self.umax = self.umax.min(self.smax as u64);

@@ -121,6 +121,19 @@ impl Tnum {
         acc
     }
 
+    /// Long multiplication that sums up products of what is known and, apart, what is not known in each.
+    pub const fn mul_apart(self, b: Self) -> Self {
+        let mut unknown = Self::constant(0);
+        let mut rest = self.max();
+        while rest != 0 {
+            let bit = rest.trailing_zeros();
+            rest &= rest - 1;
+            let mask = if self.value >> bit & 1 == 1 { b.mask } else { b.max() };
+            unknown = unknown.add(Self { value: 0, mask: mask << bit });
+        }
+        Self::constant(self.value.wrapping_mul(b.value)).add(unknown)
+    }
+
     /// The smallest tnum with all members of both.
     #[inline]
     pub const fn union(self, b: Self) -> Self {

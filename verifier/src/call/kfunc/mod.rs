@@ -120,7 +120,9 @@ impl KfuncCall {
 
 impl Verifier<'_> {
     pub(super) fn kfunc_allowed_under_lock(&self, id: u32) -> bool {
-        self.kfunc_name(id as i32, 0).is_some_and(|n| UNDER_LOCK.contains(&n))
+        let graph_only = !self.profile.changes.loops_under_lock;
+        let allowed = |n: &str| UNDER_LOCK.contains(&n) && !(graph_only && n.starts_with("bpf_iter_"));
+        self.kfunc_name(id as i32, 0).is_some_and(allowed)
     }
 
     pub(super) fn is_rbtree_add(&self, insn: Insn) -> bool {

@@ -191,7 +191,7 @@ impl Verifier<'_> {
                 self.set_object(RegFlags::UNTRUSTED, BtfId::KERNEL, id);
                 Ok(())
             }
-            Some(BtfKind::Void) => {
+            Some(BtfKind::Void) if self.profile.changes.cast_to_void => {
                 self.set_memory(RegFlags::RDONLY | RegFlags::UNTRUSTED, 0, 0);
                 Ok(())
             }

@@ -22,7 +22,7 @@ fn concrete(op: Op, width: Width, a: u64, b: u64) -> u64 {
 fn transfers_hold_every_result_of_sample_hulls() {
     let mut hulls = Vec::new();
     for_each_hull(|values, s| hulls.push((values.to_vec(), *s)));
-    for rules in [R, Rules::V6_18_15] {
+    for rules in [R, Rules::V6_18_15, Rules::V6_12_117] {
         for (xs, a) in &hulls {
             for (ys, b) in &hulls {
                 for op in OPS {
@@ -63,7 +63,7 @@ proptest! {
         a.sync(&R);
         for op in [Op::Lsh, Op::Rsh, Op::Arsh] {
             for width in WIDTHS {
-                for rules in [R, Rules::V6_18_15] {
+                for rules in [R, Rules::V6_18_15, Rules::V6_12_117] {
                     let mut d = a;
                     binary(op, width, &mut d, &Scalar::known(k), &rules);
                     prop_assert!(d.has(concrete(op, width, x, k)), "{:?} {:?} {:x?} {k} -> {:x?}", op, width, a, d);

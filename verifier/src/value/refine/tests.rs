@@ -40,7 +40,7 @@ fn check(cmp: Cmp, width: Width, (x, a): (u64, &Scalar), (y, b): (u64, &Scalar))
     let holds = concrete(cmp, width, x, y);
     assert_eq!(concrete(cmp.negate(), width, x, y), !holds);
     assert_eq!(concrete(cmp.mirror(), width, y, x), holds);
-    if let Some(sure) = decide(cmp, width, a, b) {
+    if let Some(sure) = decide(cmp, width, a, b, &R) {
         assert_eq!(sure, holds, "{cmp:?} {width:?} {x:#x} {y:#x} in {a:x?} {b:x?}");
     }
     let taken = if holds { cmp } else { cmp.negate() };
@@ -104,7 +104,7 @@ fn inequality_with_an_end_point_shrinks_the_range() {
 #[test]
 fn same_number_on_both_sides_is_not_special() {
     let bit = hull(&[0, 1]);
-    assert_eq!(decide(Cmp::Lt, Width::W64, &bit, &bit), None);
+    assert_eq!(decide(Cmp::Lt, Width::W64, &bit, &bit, &R), None);
     let cell = Cell::new(bit);
     refine(Cmp::Lt, Width::W64, &cell, &cell, &Rules::V6_18_15);
     // Impossible: the path goes on with bounds that contradict each other, to be found by the caller.
