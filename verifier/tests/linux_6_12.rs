@@ -1,0 +1,115 @@
+//! What Linux 6.12.117 says where 6.18.44 says something else: verdicts, messages and registers as its verifier printed them.
+
+use isa::Insn;
+use program::{MapDef, Program};
+use spec::Profile;
+use std::sync::Arc;
+use verifier::{Options, Outcome, verify};
+
+const SOCKET_FILTER: u32 = 1;
+const KPROBE: u32 = 2;
+
+fn program(prog_type: u32, insns: &[(u8, u8, u8, i16, i32)]) -> Program {
+    let insns = insns.iter().map(|&(code, dst, src, off, imm)| Insn { code, dst, src, off, imm }).collect();
+    Program { license: "GPL".to_owned(), prog_type, insns, ..Program::default() }
+}
+
+fn judge(kernel: &str, p: &Program, log_level: u32) -> Outcome {
+    let mut profile = Profile::load(kernel).expect("in the source tree");
+    profile.modelled = true;
+    verify(p, &profile, &Options { log_level })
+}
+
+/// What both kernels say last.
+fn last_words(p: &Program) -> [String; 2] {
+    ["6.12", "6.18"].map(|k| judge(k, p, 0).message.lines().last().unwrap_or("accepted").to_owned())
+}
+
+/// What both kernels know about registers after an instruction, without marks of reading and writing.
+fn known_after(p: &Program, insn: &str) -> [String; 2] {
+    ["6.12", "6.18"].map(|k| {
+        let log = judge(k, p, 2).log;
+        let line = log.lines().find(|l| l.starts_with(insn)).unwrap_or_else(|| panic!("{insn}: {log}"));
+        line.split_once("; ").map_or("", |(_, known)| known).replace("_w=", "=")
+    })
+}
+
+#[test]
+fn numbers() {
+    // r7 = ktime >> 63, negated, moved up, multiplied: a bit at a known place.
+    let p = program(
+        SOCKET_FILTER,
+        &[
+            (0x85, 0, 0, 0, 5),
+            (0x77, 0, 0, 0, 63),
+            (0xbf, 7, 0, 0, 0),
+            (0x87, 0, 0, 0, 0),
+            (0x67, 7, 0, 0, 7),
+            (0x24, 7, 0, 0, -68),
+            (0xb7, 0, 0, 0, 0),
+            (0x95, 0, 0, 0, 0),
+        ],
+    );
+    assert_eq!(known_after(&p, "3: (87)"), ["R0=scalar()", "R0=scalar(smin=smin32=-1,smax=smax32=0)"]);
+    assert_eq!(
+        known_after(&p, "5: (24)"),
+        [
+            "R7=scalar(smin=0,smax=umax=umax32=0xffffde00,smax32=0x7fffde00,var_off=(0x0; 0xffffde00))",
+            "R7=scalar(smin=0,smax=umax=umax32=0xffffde00,smin32=-8704,smax32=0,var_off=(0x0; 0xffffde00))",
+        ]
+    );
+}
+
+#[test]
+fn stack_of_calls() {
+    // get_current_comm(fp - 8, 16)
+    let p = program(
+        KPROBE,
+        &[
+            (0xbf, 1, 10, 0, 0),
+            (0x07, 1, 0, 0, -8),
+            (0xb7, 2, 0, 0, 16),
+            (0x85, 0, 0, 0, 16),
+            (0xb7, 0, 0, 0, 0),
+            (0x95, 0, 0, 0, 0),
+        ],
+    );
+    let words = ["invalid indirect access to stack R1 off=-8 size=16", "invalid write to stack R1 off=-8 size=16"];
+    assert_eq!(last_words(&p), words);
+}
+
+#[test]
+fn a_known_key_names_an_element() {
+    let mut p = program(
+        SOCKET_FILTER,
+        &[
+            (0x62, 10, 0, -4, 0),
+            (0xbf, 2, 10, 0, 0),
+            (0x07, 2, 0, 0, -4),
+            (0x18, 1, 1, 0, 0),
+            (0x00, 0, 0, 0, 0),
+            (0x85, 0, 0, 0, 1),
+            (0x61, 1, 0, 0, 0),
+            (0xb7, 0, 0, 0, 0),
+            (0x95, 0, 0, 0, 0),
+        ],
+    );
+    let map = MapDef { map_type: 2, key_size: 4, value_size: 8, max_entries: 1, ..MapDef::default() };
+    p.maps = vec![Arc::new(map)];
+    assert_eq!(last_words(&p), ["R0 invalid mem access 'map_value_or_null'", "accepted"]);
+    // Reading the key as an argument makes its bytes unknown to 6.12.
+    p.insns[6] = Insn { code: 0x71, dst: 1, src: 10, off: -4, imm: 0 };
+    assert_eq!(known_after(&p, "6: (71)")[1], "R1=0 R10=fp0 fp-8=0000????");
+    assert!(known_after(&p, "6: (71)")[0].starts_with("R1=scalar("));
+}
+
+#[test]
+fn forms_of_instructions() {
+    let may_goto = program(SOCKET_FILTER, &[(0xe5, 0, 0, 0, 0), (0xb7, 0, 0, 0, 0), (0x95, 0, 0, 0, 0)]);
+    assert_eq!(last_words(&may_goto), ["invalid may_goto off 0 imm 0", "accepted"]);
+    let byte_release = program(
+        SOCKET_FILTER,
+        &[(0x72, 10, 0, -1, 0), (0xd3, 10, 1, -1, 0x110), (0xb7, 0, 0, 0, 0), (0x95, 0, 0, 0, 0)],
+    );
+    assert_eq!(last_words(&byte_release)[0], "unknown opcode d3");
+}
