@@ -264,6 +264,14 @@ impl<'a> Verifier<'a> {
     pub fn mark_not_init(&mut self, r: u8) {
         *self.reg_mut(r) = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
     }
+    /// After a call: R0 to R5 hold nothing any more.
+    pub fn clear_caller_saved(&mut self) {
+        for r in 0..=5 {
+            self.mark_not_init(r);
+            self.note_reg_written(r);
+            self.log.scratch_reg(r as usize);
+        }
+    }
     /// The constant `c`, as after `r = imm`.
     pub fn mark_known(&mut self, r: u8, c: u64) {
         let mut reg = self.unknown();
@@ -284,6 +292,7 @@ impl<'a> Verifier<'a> {
         if !self.reg(r).is_init() {
             return Err(Reject::RegNotReadable { reg: r });
         }
+        self.note_reg_read(r);
         Ok(())
     }
 
@@ -296,6 +305,7 @@ impl<'a> Verifier<'a> {
         if r as usize == FP {
             return Err(Reject::FramePointerReadOnly);
         }
+        self.note_reg_written(r);
         Ok(())
     }
 

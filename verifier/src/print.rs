@@ -156,7 +156,7 @@ impl Verifier<'_> {
         }
         for (i, reg) in f.regs.iter().enumerate() {
             if reg.is_init() && (all || self.log.scratched_regs & (1 << i) != 0) {
-                let _ = write!(out, " R{i}=");
+                let _ = write!(out, " R{i}{}=", f.marks.reg(i).suffix());
                 self.reg_text(&mut out, reg, f.frameno);
             }
         }
@@ -195,12 +195,12 @@ impl Verifier<'_> {
                     }
                     Byte::Iter => self.iter_text(out, k, slot),
                     Byte::Spill => {
-                        let _ = write!(out, " fp{}=", -8 * (k as i32 + 1));
+                        let _ = write!(out, " fp{}{}=", -8 * (k as i32 + 1), f.marks.slot(k).suffix());
                         out.extend(slot.bytes.iter().take_while(|b| **b != Byte::Spill).map(|b| b.as_char()));
                         self.reg_text(out, &slot.reg, f.frameno);
                     }
                     _ => {
-                        let _ = write!(out, " fp{}=", -8 * (k as i32 + 1));
+                        let _ = write!(out, " fp{}{}=", -8 * (k as i32 + 1), f.marks.slot(k).suffix());
                         out.extend(slot.bytes.iter().map(|b| b.as_char()));
                     }
                 }

@@ -1,6 +1,7 @@
 //! What a path through the program knows: frames, references, and where it comes from. How paths are walked is in `walk`, when two
 //! of them are the same in `prune`.
 
+use crate::prune::Marks;
 use crate::reg::{BtfId, MapId, Reg};
 use crate::stack::Slot;
 
@@ -29,6 +30,9 @@ pub struct Frame {
     pub in_exception: bool,
     /// Rounds of a synchronous callback simulated from this frame.
     pub callback_depth: u32,
+    pub marks: Marks,
+    /// What was held when this frame called the next one, where kernels keep references per frame.
+    pub held: Vec<Ref>,
 }
 
 impl Frame {
@@ -45,6 +49,8 @@ impl Frame {
             in_async: false,
             in_exception: false,
             callback_depth: 0,
+            marks: Marks::default(),
+            held: Vec::new(),
         }
     }
     pub fn allocated(&self) -> i32 {
@@ -173,6 +179,8 @@ pub struct State {
     pub dfs_depth: u32,
     pub may_goto_depth: u32,
     pub callback_unroll: u32,
+    /// Stored state that a continuation of this one came back to (before 6.17).
+    pub loop_entry: Option<StateId>,
 }
 
 impl State {
@@ -196,7 +204,16 @@ impl State {
             dfs_depth: 0,
             may_goto_depth: 0,
             callback_unroll: 0,
+            loop_entry: None,
         }
+    }
+    /// Puts a frame on top. A kernel that keeps references per frame goes on with a copy of them.
+    pub fn enter(&mut self, frame: Frame, refs_per_frame: bool) {
+        if refs_per_frame {
+            let held = self.refs.clone();
+            self.frame_mut().held = held;
+        }
+        self.frames.push(frame);
     }
     pub fn cur(&self) -> usize {
         self.frames.len() - 1

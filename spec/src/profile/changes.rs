@@ -59,6 +59,19 @@ Changes {
     arena_alu_source "6.18.44";
     /// A variable-offset store that may hit a special slot turns the whole slot into misc, not only the bytes in range.
     var_store_clears_slot "6.18.44";
+    /// What of the stack may still be read is worked out per call chain; otherwise read marks of registers and slots climb from state to
+    /// state.
+    static_live_slots "6.18.15";
+    /// Registers that no instruction can read any more are not compared.
+    static_live_regs "6.16.12";
+    /// Loops are known as components of the control-flow graph; otherwise by the stored states that paths came back to.
+    loop_components "6.17.13";
+    /// `peak_states` is the most states there were at a time; otherwise how many there were at the end.
+    peak_is_maximum "6.16.12";
+    /// Evicted states are freed when their last path ends; otherwise only at once, when they were finished and cleaned.
+    evicted_freed "6.16.12";
+    /// References are the path's; otherwise each frame's, and a callee changes its copy.
+    refs_per_path "6.16.12";
     /// bpf_throw's leak messages begin with `bpf_throw` and locks are looked at in every frame.
     throw_own_prefix "6.18.44";
     /// A tail call in a subprogram that runs another program is modelled as the subprogram returning.

@@ -126,10 +126,11 @@ impl Verifier<'_> {
         let args = args(self)?;
         set_arguments(&mut frame, &args);
         frame.in_callback = true;
+        let refs_per_frame = self.refs_per_frame();
         let queued = &mut self.queue[at].state;
         queued.callback_unroll += 1;
         queued.frame_mut().callback_depth += 1;
-        queued.frames.push(frame);
+        queued.enter(frame, refs_per_frame);
         self.cur.frame_mut().callback_depth = 0;
         Ok(())
     }

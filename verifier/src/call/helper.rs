@@ -82,10 +82,7 @@ impl Verifier<'_> {
         self.release_argument(&call)?;
         self.check_helper_specifics(&mut call)?;
 
-        for r in 0..=5 {
-            self.mark_not_init(r);
-            self.log.scratch_reg(r as usize);
-        }
+        self.clear_caller_saved();
         self.set_helper_result(&call)?;
         self.refine_helper_result(&call)?;
         self.check_map_compatibility(&call)?;

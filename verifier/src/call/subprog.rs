@@ -34,11 +34,10 @@ impl Verifier<'_> {
         let mut frame = self.enter_frame(&self.cur, sub, callsite)?;
         for r in 1..=5 {
             frame.regs[r] = self.cur.frame().regs[r];
+            frame.marks.take_over(&self.cur.frame().marks, r);
         }
-        for r in 0..=5 {
-            self.mark_not_init(r);
-        }
-        self.cur.frames.push(frame);
+        self.clear_caller_saved();
+        self.cur.enter(frame, self.refs_per_frame());
         self.log.scratch_all();
         if self.log.level.trace() {
             let (caller, callee) =
@@ -47,6 +46,10 @@ impl Verifier<'_> {
             self.log.l_pieces(&format!("callee:\n{callee}\n"));
         }
         Ok(Flow::To(self.subprogs[sub].start as i32))
+    }
+
+    pub(super) fn refs_per_frame(&self) -> bool {
+        !self.profile.changes.refs_per_path
     }
 
     /// A frame for `sub`, called at `callsite` from the innermost frame of `caller`. Its registers are not set but R10.
@@ -83,10 +86,7 @@ impl Verifier<'_> {
             self.clear_all_pkt_pointers();
         }
         self.subprogs[sub].called = true;
-        for r in 0..=5 {
-            self.mark_not_init(r);
-            self.log.scratch_reg(r as usize);
-        }
+        self.clear_caller_saved();
         self.mark_unknown(0);
         Ok(Flow::Next)
     }
@@ -105,10 +105,14 @@ impl Verifier<'_> {
             if !r0.is_scalar() {
                 return Err(Reject::CallbackResult);
             }
+            self.note_reg_read(0);
             self.mark_precise(0)?;
             self.check_result_range(0, (range.0.into(), range.1.into()), false, super::exit::Context::Callback)?;
         } else {
-            self.cur.frames[callee - 1].regs[0] = r0;
+            let marks = std::mem::take(&mut self.cur.frame_mut().marks);
+            let caller = &mut self.cur.frames[callee - 1];
+            caller.regs[0] = r0;
+            caller.marks.take_over(&marks, 0);
         }
         let to = if callback { callsite } else { callsite + 1 };
         if self.log.level.trace() {
@@ -117,6 +121,7 @@ impl Verifier<'_> {
             self.log.l_pieces(&format!("to caller at {to}:\n{into}\n"));
         }
         self.cur.frames.pop();
+        self.cur.frame_mut().held.clear();
         if callback {
             self.widen_callback_return(to);
         }

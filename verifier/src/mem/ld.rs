@@ -77,10 +77,7 @@ impl Verifier<'_> {
             self.check_reg_read(insn.src)?;
         }
         self.check_ptr_off_reg(&ctx, CTX_REG, false)?;
-        for r in 0..=5 {
-            self.mark_not_init(r);
-            self.log.scratch_reg(r as usize);
-        }
+        self.clear_caller_saved();
         self.mark_unknown(REG_0);
         if self.cur.frames.len() > 1 && self.profile.changes.ld_abs_returns {
             return self.ld_abs_may_return();

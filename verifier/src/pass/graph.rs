@@ -147,17 +147,17 @@ impl Verifier<'_> {
     }
 
     pub fn print_live_regs(&mut self) {
-        if !self.log.level.level2() {
+        if !self.log.level.level2() || !self.profile.changes.static_live_regs {
             return;
         }
         self.log.l2(format_args!("Live regs before insn:\n"));
         let mut i = 0;
         while i < self.insns.len() {
             let (scc, live) = (self.aux[i].scc, self.aux[i].live_regs);
-            if scc != 0 {
-                self.log.l2(format_args!("{scc:3} "));
-            } else {
-                self.log.l2(format_args!("    "));
+            match scc {
+                _ if !self.profile.changes.loop_components => {}
+                0 => self.log.l2(format_args!("    ")),
+                _ => self.log.l2(format_args!("{scc:3} ")),
             }
             let regs: String =
                 (0..10).map(|r| if live & (1 << r) != 0 { (b'0' + r as u8) as char } else { '.' }).collect();

@@ -4,7 +4,7 @@
 use crate::env::Verifier;
 use crate::reg::{ADD_CONST, Ext, Flags, Kind, Reg};
 use crate::stack::{Byte, Slot};
-use crate::state::{Frame, REGS, State};
+use crate::state::{FP, Frame, REGS, Ref, State};
 use smallvec::SmallVec;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +75,21 @@ pub fn states_equal(v: &Verifier<'_>, old: &State, new: &State, level: Level) ->
     (0..old.frames.len()).all(|f| {
         let (a, b) = (&old.frames[f], &new.frames[f]);
         let live = v.aux[old.frame_insn(f) as usize].live_regs;
-        a.callsite == b.callsite && frames_equal(v, a, b, live, &mut ids, level)
+        let live = compared_regs(v, a, live, level);
+        a.callsite == b.callsite
+            && frames_equal(v, a, b, live, &mut ids, level)
+            && held_equal(&a.held, &b.held, &mut ids)
     })
+}
+
+/// Registers of a stored frame that make a difference.
+fn compared_regs(v: &Verifier<'_>, old: &Frame, live: u16, level: Level) -> u16 {
+    let changes = &v.profile.changes;
+    let known = if changes.static_live_regs { live } else { u16::MAX };
+    if changes.static_live_slots || level != Level::Normal {
+        return known;
+    }
+    (0..FP).filter(|r| old.marks.reg(*r).read).fold(0, |m, r| m | 1 << r) & known
 }
 
 fn refs_equal(old: &State, new: &State, ids: &mut IdMap) -> bool {
@@ -90,10 +103,14 @@ fn refs_equal(old: &State, new: &State, ids: &mut IdMap) -> bool {
     {
         return false;
     }
-    old.refs
-        .iter()
-        .zip(&new.refs)
-        .all(|(a, b)| ids.same(a.id, b.id) && a.kind == b.kind && (!a.kind.is_lock() || a.lock == b.lock))
+    held_equal(&old.refs, &new.refs, ids)
+}
+
+fn held_equal(old: &[Ref], new: &[Ref], ids: &mut IdMap) -> bool {
+    let same = |a: &Ref, b: &Ref, ids: &mut IdMap| {
+        ids.same(a.id, b.id) && a.kind == b.kind && (!a.kind.is_lock() || a.lock == b.lock)
+    };
+    old.len() == new.len() && old.iter().zip(new).all(|(a, b)| same(a, b, ids))
 }
 
 fn frames_equal(v: &Verifier<'_>, a: &Frame, b: &Frame, live: u16, ids: &mut IdMap, level: Level) -> bool {
@@ -177,7 +194,9 @@ fn scalar_view(v: &Verifier<'_>, s: &Slot) -> Option<Reg> {
 }
 
 fn stacks_equal(v: &Verifier<'_>, a: &Frame, b: &Frame, ids: &mut IdMap, level: Level) -> bool {
-    (0..a.stack.len()).all(|k| slots_equal(v, &a.stack[k], b.stack.get(k), ids, level))
+    let all = v.profile.changes.static_live_slots || level != Level::Normal;
+    let mut compared = (0..a.stack.len()).filter(|k| all || a.marks.slot(*k).read);
+    compared.all(|k| slots_equal(v, &a.stack[k], b.stack.get(k), ids, level))
 }
 
 fn slots_equal(v: &Verifier<'_>, old: &Slot, new: Option<&Slot>, ids: &mut IdMap, level: Level) -> bool {

@@ -146,6 +146,9 @@ impl Verifier<'_> {
 
     /// The current instruction reads a slot of a frame.
     pub fn live_read(&mut self, frame: usize, slot: usize) {
+        if !self.profile.changes.static_live_slots {
+            return self.note_slot_read(frame, slot);
+        }
         let i = self.instance_of(self.cur.cur());
         let insn = self.insn_idx as u32;
         self.live.instances[i].read(frame, insn, 1u64.checked_shl(slot as u32).unwrap_or(0));
@@ -153,12 +156,15 @@ impl Verifier<'_> {
 
     /// The current instruction overwrites a slot of a frame.
     pub fn live_write(&mut self, frame: usize, slot: usize) {
+        if !self.profile.changes.static_live_slots {
+            return self.note_slot_written(frame, slot);
+        }
         self.live.written[frame] |= 1u64.checked_shl(slot as u32).unwrap_or(0);
     }
 
     /// After an instruction that stayed in its frame was checked.
     pub fn live_commit(&mut self, insn: i32) {
-        if self.live.depth != self.cur.cur() {
+        if self.live.depth != self.cur.cur() || !self.profile.changes.static_live_slots {
             return;
         }
         let (depth, written) = (self.live.depth, self.live.written);
@@ -168,6 +174,9 @@ impl Verifier<'_> {
 
     /// A path or a subprogram ended: brings the sets of all its frames up to date.
     pub fn live_update(&mut self) {
+        if !self.profile.changes.static_live_slots {
+            return;
+        }
         for f in (0..self.cur.frames.len()).rev() {
             let i = self.instance_of(f);
             if !self.live.instances[i].updated {

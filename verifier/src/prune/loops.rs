@@ -48,6 +48,10 @@ pub struct Visits {
 const MAX_ROUNDS: u32 = 64;
 
 impl Verifier<'_> {
+    fn has_components(&self) -> bool {
+        self.has_loops && self.profile.changes.loop_components
+    }
+
     fn chain_of(&self, st: &State) -> Option<Chain> {
         let mut callsites = Vec::new();
         for f in 0..st.frames.len() {
@@ -63,7 +67,7 @@ impl Verifier<'_> {
 
     /// The state's loop still has open back edges: its precision marks may be missing some.
     pub fn incomplete_marks(&self, id: StateId) -> bool {
-        if !self.has_loops || self.explored.visits.by_chain.is_empty() {
+        if !self.has_components() || self.explored.visits.by_chain.is_empty() {
             return false;
         }
         let Some(chain) = self.explored.get(id).and_then(|s| self.chain_of(&s.state)) else { return false };
@@ -72,7 +76,7 @@ impl Verifier<'_> {
 
     /// A state was stored: it may be the first of its loop.
     pub fn enter_visit(&mut self, id: StateId) {
-        if !self.has_loops {
+        if !self.has_components() {
             return;
         }
         let Some(chain) = self.explored.get(id).and_then(|s| self.chain_of(&s.state)) else { return };
@@ -102,7 +106,7 @@ impl Verifier<'_> {
     }
 
     pub fn exit_visit_of_cur(&mut self) -> R {
-        if !self.has_loops {
+        if !self.has_components() {
             return Ok(());
         }
         match self.chain_of(&self.cur) {
@@ -112,7 +116,7 @@ impl Verifier<'_> {
     }
 
     pub fn exit_visit_of(&mut self, id: StateId) -> R {
-        if !self.has_loops {
+        if !self.has_components() {
             return Ok(());
         }
         let Some(s) = self.explored.get(id) else { return Ok(()) };

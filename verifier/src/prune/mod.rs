@@ -1,14 +1,17 @@
 //! When a path may stop because an earlier one covers it: stored states, the check at prune points, eviction, counters.
 //! When two states are equal is in `equal`, loops in `loops`, what may be forgotten in `liveness`, what must be exact in `precision`.
 
+mod entries;
 pub mod equal;
 mod liveness;
 mod loops;
+mod parentage;
 pub mod precision;
 mod widen;
 
 pub use liveness::Liveness;
 pub use loops::Visits;
+pub use parentage::Marks;
 
 use crate::env::Verifier;
 use crate::reg::{Ext, IterState, Reg};
@@ -27,6 +30,8 @@ pub struct Stored {
     misses: u32,
     cleaned: bool,
     evicted: bool,
+    /// A loop comes back to it (before 6.17).
+    is_entry: bool,
 }
 
 /// All stored states, in buckets by instruction and callsite.
@@ -68,7 +73,15 @@ impl Explored {
     }
     fn store(&mut self, state: State) -> StateId {
         let bucket = self.bucket(state.insn, state.frame().callsite);
-        let stored = Some(Box::new(Stored { state, branches: 1, hits: 0, misses: 0, cleaned: false, evicted: false }));
+        let stored = Some(Box::new(Stored {
+            state,
+            branches: 1,
+            hits: 0,
+            misses: 0,
+            cleaned: false,
+            evicted: false,
+            is_entry: false,
+        }));
         let id = match self.free.pop() {
             Some(id) => {
                 self.states[id.0 as usize] = stored;
@@ -142,7 +155,7 @@ impl Verifier<'_> {
             let (hit, busy) = if open {
                 self.compare_open(id, &mut loop_flag)?
             } else {
-                loop_flag = self.incomplete_marks(id);
+                loop_flag = self.marks_may_grow(id);
                 let level = if loop_flag { Level::Range } else { Level::Normal };
                 (self.equal_to_cur(id, level), false)
             };
@@ -188,6 +201,7 @@ impl Verifier<'_> {
         }
         if aux.calls_callback {
             // Here the loop flag keeps what the last finished candidate left.
+            *loop_flag &= self.profile.changes.loop_components;
             return Ok((self.equal_to_cur(id, Level::Range), true));
         }
         if self.infinite_loop(id) {
@@ -243,11 +257,19 @@ impl Verifier<'_> {
         if self.aux[self.insn_idx as usize].jump_point {
             self.push_history(HistFlags::default(), None);
         }
+        self.inherit_reads(id);
         precision::propagate_to_cur(self, id)?;
-        if loop_flag {
+        if loop_flag && self.profile.changes.loop_components {
             self.add_backedge(id)?;
+        } else if loop_flag {
+            self.join_loop(id);
         }
         Ok(())
+    }
+
+    /// The state belongs to a loop that is not walked to its end.
+    fn marks_may_grow(&self, id: StateId) -> bool {
+        if self.profile.changes.loop_components { self.incomplete_marks(id) } else { self.in_open_loop(id) }
     }
 
     fn miss(&mut self, id: StateId, bucket: usize, pos: usize, forced_here: bool) {
@@ -259,9 +281,12 @@ impl Verifier<'_> {
         }
         s.evicted = true;
         let closed = s.branches == 0;
+        let forgotten = s.cleaned && !s.is_entry;
         self.explored.buckets[bucket].remove(pos);
-        if closed && !self.incomplete_marks(id) {
+        let free = if self.profile.changes.evicted_freed { closed && !self.marks_may_grow(id) } else { forgotten };
+        if free {
             self.explored.free(id);
+            self.update_peak();
         }
     }
 
@@ -283,13 +308,16 @@ impl Verifier<'_> {
         copy.history = history;
         let id = self.explored.store(copy);
         self.enter_visit(id);
+        self.link_to_stored(id);
         self.cur.parent = Some(id);
         self.cur.first_insn = self.insn_idx;
         self.cur.dfs_depth += 1;
     }
 
+    /// Called when the number of states changed.
     pub fn update_peak(&mut self) {
-        self.count.peak_states = self.count.peak_states.max(self.explored.live);
+        let most = if self.profile.changes.peak_is_maximum { self.count.peak_states } else { 0 };
+        self.count.peak_states = most.max(self.explored.live);
     }
 
     /// Finished states of this instruction forget what nobody will read any more, so that more paths equal them.
@@ -301,7 +329,7 @@ impl Verifier<'_> {
                 || s.cleaned
                 || s.state.insn != self.insn_idx
                 || !Explored::same_callsites(&s.state, &self.cur)
-                || self.incomplete_marks(id)
+                || self.marks_may_grow(id)
             {
                 continue;
             }
@@ -314,15 +342,20 @@ impl Verifier<'_> {
 
     fn clean(&mut self, st: &mut State) {
         let not_init = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
+        let changes = &self.profile.changes;
         for f in 0..st.frames.len() {
             let live = self.aux[st.frame_insn(f) as usize].live_regs;
             for r in 0..FP {
-                if live & (1 << r) == 0 {
+                let alive =
+                    if changes.static_live_slots { live & (1 << r) != 0 } else { st.frames[f].marks.reg(r).read };
+                if !alive {
                     st.frames[f].regs[r] = not_init;
                 }
             }
             for k in 0..st.frames[f].stack.len() {
-                if !self.slot_alive(st, f, k) {
+                let alive =
+                    if changes.static_live_slots { self.slot_alive(st, f, k) } else { st.frames[f].marks.slot(k).read };
+                if !alive {
                     st.frames[f].stack[k] = Slot { bytes: [Byte::Invalid; 8], reg: not_init };
                 }
             }
@@ -332,6 +365,9 @@ impl Verifier<'_> {
     /// A path ended: its branch counter and those of finished ancestors go down.
     pub fn finish_path(&mut self) -> R {
         self.exit_visit_of_cur()?;
+        if !self.profile.changes.loop_components {
+            self.pass_entry_on(None);
+        }
         let mut at = self.cur.parent;
         while let Some(id) = at {
             let Some(s) = self.explored.get_mut(id) else { break };
@@ -341,8 +377,12 @@ impl Verifier<'_> {
             }
             let parent = s.state.parent;
             self.exit_visit_of(id)?;
+            let changes = &self.profile.changes;
+            if !changes.loop_components {
+                self.pass_entry_on(Some(id));
+            }
             let evicted = self.explored.get(id).is_some_and(|s| s.evicted);
-            if evicted && !self.incomplete_marks(id) {
+            if evicted && changes.evicted_freed && !self.marks_may_grow(id) {
                 self.explored.free(id);
             }
             at = parent;

@@ -146,7 +146,11 @@ impl Verifier<'_> {
             self.check_return_code(1)?;
         }
         for r in 0..=5 {
+            if (1..=call.params.len()).contains(&usize::from(r)) {
+                self.note_reg_read(r);
+            }
             self.mark_not_init(r);
+            self.note_reg_written(r);
         }
         self.set_kfunc_result(&call)?;
         if call.is("bpf_xdp_pull_data") {
