@@ -5,7 +5,7 @@ use crate::env::Verifier;
 use crate::reg::{Kind, Reg, RegType};
 use crate::reject::errno::EFAULT;
 use crate::reject::{R, Reject};
-use crate::value::{Rules, Scalar, Width, alu};
+use crate::value::{Rules, Scalar, Width, alu, early};
 use isa::Insn;
 use isa::consts::*;
 
@@ -29,6 +29,7 @@ impl Rules {
             link_sync: p.link_delta64,
             clear_delta: p.link_off_cleared,
             live_links: p.links_only_live,
+            widths_apart: !p.widths_joined,
         }
     }
 }
@@ -221,7 +222,7 @@ impl Verifier<'_> {
         let rules = self.rules;
         if src.is_scalar() {
             let keeps_value = if bits == 0 { src.val.fits_unsigned(32) } else { src.val.fits_positive(bits) };
-            self.move_scalar(insn, keeps_value);
+            self.move_scalar(insn, keeps_value && !rules.widths_apart);
         } else if self.privs.ptr_leaks {
             self.mark_unknown(insn.dst);
         } else {
@@ -311,8 +312,12 @@ impl Verifier<'_> {
         let width = alu_width(insn);
         let rules = self.rules;
         let before = self.reg(insn.dst);
-        let Some(op) = tracked(insn.code).filter(|op| alu::is_tracked(*op, width, &src.val)) else {
+        let op = tracked(insn.code).filter(|op| rules.tracks(*op, width, &src.val));
+        let Some(op) = op else {
             self.mark_unknown(insn.dst);
+            if rules.widths_apart {
+                self.reg_mut(insn.dst).val = early::untracked(tracked(insn.code), width, &src.val, &rules);
+            }
             return Ok(());
         };
         if matches!(op, alu::Op::Add | alu::Op::Sub) {

@@ -12,7 +12,7 @@ use crate::reject::errno::{EFAULT, ENOMEM};
 use crate::reject::{R, Reject};
 use crate::state::HistFlags;
 use crate::value::refine::{self, Cmp};
-use crate::value::{Rules, Scalar, Width};
+use crate::value::{Rules, Scalar, Width, early};
 use crate::walk::Flow;
 use isa::Insn;
 use isa::consts::*;
@@ -82,7 +82,7 @@ impl Verifier<'_> {
             self.push_history(stack_operands, None);
         }
 
-        if let Some(taken) = decide(&jump, &self.rules) {
+        if let Some(taken) = self.decide_jump(&jump) {
             for r in [Some(insn.dst), jump.src_reg()].into_iter().flatten() {
                 if !self.is_pointer(r) {
                     self.mark_precise(r)?;
@@ -96,6 +96,10 @@ impl Verifier<'_> {
         self.walk_both(&jump, target)?;
         self.print_insn_state();
         Ok(Flow::To(next))
+    }
+
+    fn decide_jump(&self, jump: &Jump) -> Option<bool> {
+        if self.rules.widths_apart { decide_early(jump) } else { decide(jump, &self.rules) }
     }
 
     /// `may_goto`: leaves its loop after a number of rounds that no register holds. The current path leaves at once; another
@@ -150,7 +154,9 @@ impl Verifier<'_> {
             links::propagate(&mut self.queue[queued].state, r, &linked, &rules);
         }
 
-        self.learn_non_null_pair(jump, queued);
+        if self.profile.changes.non_null_pairs {
+            self.learn_non_null_pair(jump, queued);
+        }
         if !self.learn_null_check(jump, queued)
             && !self.learn_packet_range(jump, queued)
             && jump.dst.ty.is_pointer()
@@ -222,6 +228,25 @@ fn decide(jump: &Jump, rules: &Rules) -> Option<bool> {
         };
     }
     refine::decide(*cmp, *width, &dst.val, &src.val, rules)
+}
+
+/// The same where only a known right operand decides.
+fn decide_early(jump: &Jump) -> Option<bool> {
+    let Jump { cmp, width, dst, src, .. } = jump;
+    if !src.is_scalar() {
+        let packets = dst.ty.is_packet_any() && src.ty.is_packet_any() && jump.is_wide();
+        return packets.then(|| packet::decide(*cmp, dst, src)).flatten();
+    }
+    if !dst.ty.is_pointer() {
+        return early::decide(*cmp, *width, &dst.val, &src.val);
+    }
+    let non_null = dst.ty.flags.is_empty()
+        && matches!(dst.ty.kind, Kind::Sock | Kind::TcpSock | Kind::SockCommon | Kind::MapValue | Kind::MapKey);
+    match (cmp, refine::const_in(&src.val, *width)) {
+        (Cmp::Eq, Some(0)) if non_null => Some(false),
+        (Cmp::Ne, Some(0)) if non_null => Some(true),
+        _ => None,
+    }
 }
 
 /// Pointers that are known not to be null by their type alone.

@@ -201,7 +201,7 @@ impl<'a> Verifier<'a> {
         let privs = Privileges {
             bpf: profile.caps.has_bpf(),
             ptr_leaks: perfmon,
-            uninit_stack: perfmon,
+            uninit_stack: perfmon && profile.changes.uninit_stack_readable,
             bypass_v1: perfmon || !profile.config.mitigations,
             bypass_v4: perfmon || !profile.config.mitigations,
         };
@@ -396,7 +396,7 @@ impl<'a> Verifier<'a> {
     /// Prints a refusal that does not end the verification here, or is not its last line.
     pub fn note(&mut self, r: &Reject) {
         match r {
-            Reject::InfiniteLoop { .. } => self.log.a_pieces(&r.to_string()),
+            Reject::InfiniteLoop { .. } => self.log.a_pieces(&reject::text(r, self.profile.version)),
             _ if self.profile.other().is_none() => self.log.a(format_args!("{r}")),
             _ => self.log.a(format_args!("{}", reject::text(r, self.profile.version))),
         }

@@ -29,6 +29,16 @@ impl State {
         if at.is_slot { frame.stack.get(at.index as usize).map(|s| &s.reg) } else { frame.regs.get(at.index as usize) }
     }
 
+    /// Every register and wholly spilled register with the id of `known` becomes like it.
+    fn copy_to_id(&mut self, known: &Reg) {
+        for frame in &mut self.frames {
+            let slots = frame.stack.iter_mut().filter(|s| s.is_full_spill()).map(|s| &mut s.reg);
+            for reg in frame.regs.iter_mut().chain(slots).filter(|r| r.is_scalar() && r.id == known.id) {
+                *reg = *known;
+            }
+        }
+    }
+
     fn linked_reg_mut(&mut self, at: LinkedReg) -> Option<&mut Reg> {
         let frame = self.frames.get_mut(at.frame as usize)?;
         if at.is_slot {
@@ -81,7 +91,7 @@ impl Verifier<'_> {
     fn link_after_add(&mut self, insn: Insn, op: alu::Op, src: &Reg) {
         // They read the source after the operation, which matters for `r += r`.
         let src = if is_reg_form(insn) { self.reg(insn.src) } else { *src };
-        let bpf = self.privs.bpf;
+        let bpf = self.privs.bpf && !self.rules.widths_apart;
         let d = self.reg_mut(insn.dst);
         let added = src.val.const_value().filter(|_| op == alu::Op::Add && alu_width(insn) == Width::W64);
         match added {
@@ -107,6 +117,9 @@ impl Verifier<'_> {
     /// Everything linked to the operands of an undecided jump, in the current path. What no longer fits loses its link.
     pub(crate) fn collect_linked(&mut self, dst: u8, src: Option<u8>) -> Linked {
         let mut found = Linked::default();
+        if self.rules.widths_apart {
+            return found;
+        }
         for r in src.into_iter().chain([dst]) {
             let reg = self.reg(r);
             if reg.is_linked() {
@@ -176,6 +189,9 @@ pub(crate) fn propagate(state: &mut State, r: u8, linked: &Linked, rules: &Rules
     let known = state.frame().regs[r as usize];
     if !known.is_linked() {
         return;
+    }
+    if rules.widths_apart {
+        return state.copy_to_id(&known);
     }
     let own = LinkedReg { frame: state.cur() as u8, index: r, is_slot: false };
     for at in linked.as_slice() {

@@ -284,7 +284,9 @@ impl Verifier<'_> {
         let Some((record, row)) = self.line_record(idx) else { return };
         let shown = |last: Option<usize>| {
             last.is_some_and(|last| {
-                last == record || self.line_row(last).is_some_and(|o| o[1] == row[1] && o[3] >> 10 == row[3] >> 10)
+                last == record
+                    || self.profile.changes.source_named
+                        && self.line_row(last).is_some_and(|o| o[1] == row[1] && o[3] >> 10 == row[3] >> 10)
             })
         };
         let trace = self.log.level.trace() && !shown(self.log.last_line);
@@ -298,17 +300,18 @@ impl Verifier<'_> {
         let file = btf.string(row[1]);
         let file = file.rsplit('/').next().unwrap_or_default();
         let line = row[3] >> 10;
+        let place = if self.profile.changes.source_named { format!(" @ {file}:{line}") } else { String::new() };
         // Three pieces, each cut at the kernel's longest.
         if trace {
             self.log.l(format_args!("{prefix}"));
             self.log.l(format_args!("{text}"));
-            self.log.l(format_args!(" @ {file}:{line}\n"));
+            self.log.l(format_args!("{place}\n"));
             self.log.last_line = Some(record);
         }
         if message {
             self.log.message_only(format_args!("{prefix}"));
             self.log.message_only(format_args!("{text}"));
-            self.log.message_only(format_args!(" @ {file}:{line}\n"));
+            self.log.message_only(format_args!("{place}\n"));
             self.log.message_last_line = Some(record);
         }
     }

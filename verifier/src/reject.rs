@@ -6,7 +6,7 @@
 //! jumps, 03xx memory, 04xx calls, 05xx exploration, 07xx BTF and objects, 08xx program types, 09xx maps, 10xx kfuncs,
 //! 11xx other kernels.
 
-use crate::call::{ExitContext, HelperName, RangeText, TypeList};
+use crate::call::{BitsText, ExitContext, HelperName, RangeText, TypeList};
 use crate::mem::Region;
 use crate::reg::RegType;
 use crate::value::Tnum;
@@ -637,6 +637,11 @@ rejections! {
     /// A number that 6.18 has a name for and the kernel of the profile has not.
     "BV1101" HelperUnknown { number: i32 } EINVAL, "invalid func unknown#{number}\n";
     "BV1102" ArenaSignExtends EOPNOTSUPP, "sign extending loads from arena are not supported yet\n";
+    "BV1110" ArgPointer { arg: usize, name: String, id: u32 } EINVAL, "reg type unsupported for arg#{arg} function {name}#{id}\n";
+    "BV1111" ArgNoContext { arg: usize } EINVAL, "arg#{arg} expected pointer to ctx, but got PTR\n";
+    "BV1115" DynptrAtOffset EINVAL, "cannot pass in dynptr at an offset\n";
+    "BV1114" ReturnBits { context: ExitContext, reg: u8, known: BitsText, range: BitsText } EINVAL,
+        "{context} the register R{reg} has {known} should have been in {range:#}\n";
 }
 
 impl Reject {

@@ -97,6 +97,8 @@ pub struct Ref {
     /// Instruction that took it.
     pub insn: u32,
     pub lock: LockObj,
+    /// Number of the callback's frame that took it; 0 outside of callbacks.
+    pub callback: u32,
 }
 
 /// Registers and slots whose scalars were tied to each other at a conditional jump, for backtracking. At most six.

@@ -24,6 +24,11 @@ pub enum Flow {
 impl Verifier<'_> {
     /// Main first, then every global function that verified code calls, until there is no new one.
     pub fn walk_program(&mut self) -> R {
+        if !self.profile.changes.main_first {
+            let globals = (1..self.subprogs.len()).filter(|i| self.subprogs[*i].is_global());
+            globals.collect::<Vec<_>>().into_iter().try_for_each(|i| self.walk_global(i))?;
+            return self.walk_function(0);
+        }
         self.walk_function(0)?;
         loop {
             let next = (1..self.subprogs.len()).find(|i| {
@@ -44,7 +49,14 @@ impl Verifier<'_> {
 
     fn walk_global(&mut self, subprog: usize) -> R {
         let name = self.subprogs[subprog].name.clone();
-        self.log.a(format_args!("Validating {name}() func#{subprog}...\n"));
+        let line = format!("Validating {name}() func#{subprog}...\n");
+        if !self.profile.changes.main_first {
+            self.log.l(format_args!("{line}"));
+            self.walk_function(subprog)?;
+            self.log.l(format_args!("Func#{subprog} is safe for any args that match its prototype\n"));
+            return Ok(());
+        }
+        self.log.a(format_args!("{line}"));
         self.walk_function(subprog)?;
         self.subprogs[subprog].verified = true;
         self.log.l(format_args!("Func#{subprog} ('{name}') is safe for any args that match its prototype\n"));

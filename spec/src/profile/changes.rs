@@ -21,6 +21,53 @@ Changes {
     deduce_thrice "6.17.13";
     /// Known bits that differ decide an equality; before, only between constants and by ranges.
     equality_by_bits "6.12.117 6.17.13";
+    /// Bounds of both widths and bits teach each other, comparisons teach both operands, results of two unknown operands are tracked, and
+    /// `w1 = w2` keeps a link that it can keep.
+    widths_joined "6.12.117";
+    /// func_info is looked at before anything else, the attach target after the control flow; before, func_info once functions are known,
+    /// then the attach target.
+    info_first "6.12.117";
+    /// Without loops in the way of it any instruction may lead back; before, only jumps.
+    any_back_edge "6.12.117";
+    /// What a function's C prototype says is worked out once, tags of parameters included; before, C types are compared with registers at
+    /// each call.
+    prototypes_read_once "6.12.117";
+    /// The main function is walked first and global functions when they are called; before, all global functions, then main.
+    main_first "6.12.117";
+    /// A global function that changes packets makes packet pointers of its caller unusable.
+    global_calls_change_packets "6.12.117";
+    /// Functions of the program may be called under a lock.
+    calls_under_lock "6.12.117";
+    /// Callbacks are walked as often as it takes; before, once, as if called.
+    callbacks_unrolled "6.12.117";
+    /// What is still held where a program ends is named with the place, and locks of outer frames do not matter in inner ones.
+    resources_named "6.12.117";
+    /// The address of a map's value is one lock however often it is loaded.
+    direct_value_one_lock "6.12.117";
+    /// A lock, timer or kptr argument is refused with an errno of its own.
+    fields_by_errno "6.12.117";
+    /// Results are judged by signed bounds and become precise; before, by their bits.
+    return_by_bounds "6.12.117";
+    /// Pointers to kernel objects are trusted, protected or untrusted; before, all of one type are alike.
+    trusted_pointers "6.12.117";
+    /// A dynptr has an id besides its reference.
+    dynptr_ids "6.12.117";
+    /// Comparing a pointer that may be null with one that is not teaches that it is not.
+    non_null_pairs "6.12.117";
+    /// Uninitialised stack may be read with CAP_PERFMON.
+    uninit_stack_readable "6.1.192";
+    /// Parts of spilled numbers are known, numbers without bounds are spilled, too, and spilling gives an id.
+    partial_spills "6.12.117";
+    /// `*(u64 *)(r10 - 8) = imm` leaves the number on the stack.
+    st_imm_tracked "6.1.192";
+    /// A size that may be 0 is refused before the memory is looked at.
+    zero_size_first "6.12.117";
+    /// Source lines in messages name their file.
+    source_named "6.12.117";
+    /// Frames count in steps of 16 bytes; before, 32 and at least one step.
+    stack_rounded_16 "6.12.117";
+    /// Bits and bounds that contradict each other are reported.
+    invariants_checked "6.12.117";
     /// A tnum that leaves exactly one member inside the u64 range makes the register constant.
     tnum_single_member "6.18.44";
     /// s32/u32 refinement also when the signed range crosses the sign.

@@ -6,6 +6,7 @@ use super::id;
 use crate::env::Verifier;
 use crate::mem::Access;
 use crate::reg::{BtfId, Ext, Flags, Kind, Reg, RegType};
+use crate::reject::errno::EACCES;
 use crate::reject::{R, Reject};
 use crate::stack::Byte;
 use btf::Kind as BtfKind;
@@ -50,6 +51,22 @@ const MEMORY: &[RegType] = &[
     plain(Kind::Buf),
     BTF_TRUSTED,
 ];
+const EARLY_MEMORY: &[RegType] = &[
+    plain(Kind::Stack),
+    plain(Kind::Packet),
+    plain(Kind::PacketMeta),
+    plain(Kind::MapKey),
+    plain(Kind::MapValue),
+    plain(Kind::Mem),
+    flagged(Kind::Mem, Flags::RINGBUF),
+    plain(Kind::Buf),
+];
+const EARLY_ELEMENTS: &[RegType] =
+    &[plain(Kind::Stack), plain(Kind::Packet), plain(Kind::PacketMeta), plain(Kind::MapKey), plain(Kind::MapValue)];
+const EARLY_BTF_SOCK_COMMONS: &[RegType] =
+    &[plain(Kind::SockCommon), plain(Kind::Sock), plain(Kind::TcpSock), plain(Kind::XdpSock), BTF_PLAIN];
+const EARLY_BTF: &[RegType] = &[BTF_PLAIN];
+const EARLY_PERCPU: &[RegType] = &[flagged(Kind::Btf, Flags::PERCPU)];
 const SCALARS: &[RegType] = &[RegType::SCALAR];
 const MAP_PTRS: &[RegType] = &[plain(Kind::MapPtr)];
 const CONTEXTS: &[RegType] = &[plain(Kind::Ctx)];
@@ -93,6 +110,19 @@ fn accepted(kind: ArgKind) -> &'static [RegType] {
     }
 }
 
+/// The same where a pointer to a kernel object is trusted or not by nothing but its type.
+fn accepted_early(kind: ArgKind) -> &'static [RegType] {
+    match kind {
+        ArgKind::MapKey | ArgKind::MapValue(_) => EARLY_ELEMENTS,
+        ArgKind::Mem(..) => EARLY_MEMORY,
+        ArgKind::BtfSockCommon => EARLY_BTF_SOCK_COMMONS,
+        ArgKind::Btf(_) | ArgKind::BtfOfKptr => EARLY_BTF,
+        ArgKind::SpinLock | ArgKind::KptrDest => MAP_VALUES,
+        ArgKind::PercpuBtf => EARLY_PERCPU,
+        other => accepted(other),
+    }
+}
+
 /// What a BTF pointer has to point to.
 enum Wanted {
     /// Nothing is demanded.
@@ -122,7 +152,10 @@ impl Verifier<'_> {
         let arg = Arg { kind: self.resolve_map_value(arg.kind, call)?, ..arg };
         if !(arg.nullable && reg.is_null()) {
             self.check_arg_type(regno, arg, call)?;
-            self.check_arg_offset(regno, &reg, arg.release, matches!(arg.kind, ArgKind::Dynptr { .. }))?;
+            match self.profile.changes.trusted_pointers {
+                true => self.check_arg_offset(regno, &reg, arg.release, matches!(arg.kind, ArgKind::Dynptr { .. }))?,
+                false => self.check_arg_offset_early(regno, &reg, arg)?,
+            }
         }
         if arg.release {
             self.check_released(regno, arg.kind, call)?;
@@ -158,7 +191,7 @@ impl Verifier<'_> {
     /// The register's type is in the kind's list, and a BTF pointer points to the wanted type.
     fn check_arg_type(&mut self, regno: u8, arg: Arg, call: &HelperCall) -> R {
         let reg = self.reg(regno);
-        let list = accepted(arg.kind);
+        let list = if self.profile.changes.trusted_pointers { accepted(arg.kind) } else { accepted_early(arg.kind) };
         let mut ty = reg.ty;
         if matches!(arg.kind, ArgKind::Mem(MemAccess::Read, _)) {
             ty = ty.without(Flags::RDONLY);
@@ -275,6 +308,29 @@ impl Verifier<'_> {
         }
     }
 
+    /// The same where a ring buffer record must not have moved, and a released object only not by a constant.
+    fn check_arg_offset_early(&self, regno: u8, reg: &Reg, arg: Arg) -> R {
+        let flags = reg.ty.flags;
+        let dynptr = matches!(arg.kind, ArgKind::Dynptr { .. });
+        let movable = match reg.ty.kind {
+            Kind::Stack if dynptr && reg.off % 8 != 0 => return Err(Reject::DynptrAtOffset),
+            Kind::Stack | Kind::Packet | Kind::PacketMeta | Kind::MapKey | Kind::MapValue | Kind::Scalar => {
+                flags.is_empty()
+            }
+            Kind::Mem => [Flags::NONE, Flags::RDONLY, Flags::RINGBUF].contains(&flags),
+            Kind::Buf => [Flags::NONE, Flags::RDONLY].contains(&flags),
+            _ => false,
+        };
+        if movable && arg.kind != ArgKind::RingbufMem {
+            return Ok(());
+        }
+        let object = reg.ty.is(Kind::Btf);
+        if object && arg.release && reg.off != 0 {
+            return Err(Reject::ArgReleaseOffset { reg: regno });
+        }
+        self.check_ptr_off_reg(reg, regno, object)
+    }
+
     /// The argument of a releasing call holds a reference.
     fn check_released(&mut self, regno: u8, kind: ArgKind, call: &mut HelperCall) -> R {
         let reg = self.reg(regno);
@@ -319,15 +375,24 @@ impl Verifier<'_> {
                 call.percpu_object = reg.ty.flags.has(Flags::RCU);
                 Ok(())
             }
-            ArgKind::SpinLock => self.check_spin_lock(regno, call.id() == id::SPIN_LOCK),
-            ArgKind::Timer => self.check_timer(regno, call),
+            ArgKind::SpinLock => {
+                let checked = self.check_spin_lock(regno, call.id() == id::SPIN_LOCK);
+                self.as_refused_argument(checked)
+            }
+            ArgKind::Timer => {
+                let checked = self.check_timer(regno, call);
+                self.as_refused_argument(checked)
+            }
             ArgKind::Func => {
                 call.callback = Self::callback_of(&self.reg(regno));
                 Ok(())
             }
             ArgKind::Dynptr { kind, uninit, rdonly } => self.check_helper_dynptr(regno, kind, uninit, rdonly, call),
             ArgKind::ConstStr => self.check_const_str(regno),
-            ArgKind::KptrDest => self.check_kptr_dest(regno, call),
+            ArgKind::KptrDest => {
+                let checked = self.check_kptr_dest(regno, call);
+                self.as_refused_argument(checked)
+            }
             ArgKind::None
             | ArgKind::Anything
             | ArgKind::Ctx
@@ -338,6 +403,17 @@ impl Verifier<'_> {
             | ArgKind::Btf(_)
             | ArgKind::BtfOfKptr
             | ArgKind::RingbufMem => Ok(()),
+        }
+    }
+
+    /// Older kernels give one errno for whatever is wrong with a lock, timer or kptr.
+    fn as_refused_argument(&mut self, checked: R) -> R {
+        match checked {
+            Err(r) if !self.profile.changes.fields_by_errno && !matches!(r, Reject::Unsupported { .. }) => {
+                self.note(&r);
+                Err(Reject::Silent { errno: EACCES })
+            }
+            checked => checked,
         }
     }
 

@@ -50,12 +50,15 @@ impl Verifier<'_> {
         self.element_args(map_reg, map, returns)
     }
 
-    pub(super) fn push_helper_callback(&mut self, call: &HelperCall) -> R {
+    pub(super) fn push_helper_callback(&mut self, call: &mut HelperCall) -> R {
         let sub = call.callback as usize;
         if call.id() == id::TIMER_SET_CALLBACK {
             let Some(map) = self.reg(1).map() else { return Err(Reject::bug("timer without map")) };
             let args = self.async_element_args(map, (0, 0));
             return self.push_callback(sub, When::Later { sleepable: false }, |_| Ok(args));
+        }
+        if !self.profile.changes.callbacks_unrolled {
+            return self.enter_callback(sub, call);
         }
         self.push_callback(sub, When::Now, |v| v.sync_args(call))
     }
@@ -105,6 +108,15 @@ impl Verifier<'_> {
         if sub == 0 || sub >= self.subprogs.len() {
             return Err(Reject::bug(format!("callback is not a subprogram: {sub}")));
         }
+        self.match_callback(sub)?;
+        match when {
+            When::Now => self.push_sync_callback(sub, args),
+            When::Later { sleepable } => self.push_async_callback(sub, sleepable, args),
+        }
+    }
+
+    /// A prototype that does not fit is no reason to refuse a callback.
+    fn match_callback(&mut self, sub: usize) -> R {
         if let Err(r) = self.match_subprog(sub) {
             if super::subprog::ends_call(&r) {
                 return Err(r);
@@ -112,10 +124,19 @@ impl Verifier<'_> {
             self.note(&r);
         }
         self.subprogs[sub].is_callback = true;
-        match when {
-            When::Now => self.push_sync_callback(sub, args),
-            When::Later { sleepable } => self.push_async_callback(sub, sleepable, args),
-        }
+        Ok(())
+    }
+
+    /// The callback is walked once, as if the program had called it: it is entered when the rest of the call is done.
+    fn enter_callback(&mut self, sub: usize, call: &mut HelperCall) -> R {
+        let mut frame = self.enter_frame(&self.cur, sub, self.insn_idx)?;
+        self.match_callback(sub)?;
+        let args = self.sync_args(call)?;
+        set_arguments(&mut frame, &args);
+        frame.in_callback = true;
+        call.callee = Some(frame);
+        self.log.scratch_all();
+        Ok(())
     }
 
     fn push_sync_callback(&mut self, sub: usize, args: impl FnOnce(&mut Self) -> R<CallbackArgs>) -> R {
@@ -162,8 +183,11 @@ impl Verifier<'_> {
     }
 
     /// bpf_loop: another round only while the simulated depth is below the number of rounds.
-    pub(super) fn check_loop(&mut self, call: &HelperCall) -> R {
+    pub(super) fn check_loop(&mut self, call: &mut HelperCall) -> R {
         self.update_loop_inline(call.callback)?;
+        if !self.profile.changes.callbacks_unrolled {
+            return self.push_helper_callback(call);
+        }
         if !self.reg(1).is_scalar() {
             return Err(Reject::bug("backtracking misuse"));
         }

@@ -62,6 +62,12 @@ pub(crate) fn is_context(btf: &Btf, pointee: u32, prog: ProgType) -> bool {
         && (name == user || projects(user, name) || (prog == ProgType::Kprobe && name == kern))
 }
 
+/// The same where the struct has to have the program's name for it.
+pub(crate) fn is_named_context(btf: &Btf, pointee: u32, prog: ProgType) -> bool {
+    let Some((id, ty)) = btf.resolve(pointee).filter(|_| prog != ProgType::Kprobe) else { return false };
+    context_struct(prog).is_some_and(|(user, _)| ty.kind().is_struct_or_union() && btf.name(id) == user)
+}
+
 /// The type of a parameter tagged `arg:ctx` (a pointer to `pointee`) may be the context of this program.
 pub(crate) fn check_tagged(btf: &Btf, pointee: u32, prog: &ProgContext<'_>, arg: usize) -> R {
     use AttachType as A;

@@ -4,7 +4,7 @@ use crate::env::Verifier;
 use crate::reg::Kind;
 use crate::reject::errno::EINVAL;
 use crate::reject::{R, Reject};
-use crate::value::Scalar;
+use crate::value::{Scalar, Tnum};
 use crate::walk::Flow;
 use isa::Insn;
 use spec::prog::ReturnRule;
@@ -47,6 +47,21 @@ impl fmt::Display for RangeText {
             f.write_str(" unknown scalar value")?;
         }
         Ok(())
+    }
+}
+
+/// What is known of a value's bits, as older kernels say it; in full (`{:#}`) also where nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BitsText(pub Tnum);
+
+impl fmt::Display for BitsText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tnum { value, mask } = self.0;
+        match f.alternate() {
+            true => write!(f, "({value:#x}; {mask:#x})"),
+            false if self.0.is_unknown() => f.write_str("unknown scalar value"),
+            false => write!(f, "value ({value:#x}; {mask:#x})"),
+        }
     }
 }
 
@@ -139,7 +154,9 @@ impl Verifier<'_> {
         if reg.ty.kind != Kind::Scalar {
             return Err(Reject::ReturnNoScalar { context, what: "a known value", reg: regno, ty: reg.ty });
         }
-        self.mark_precise(regno)?;
+        if self.profile.changes.return_by_bounds {
+            self.mark_precise(regno)?;
+        }
         let judged = self.check_result_range(regno, range, is_32bit, context);
         match judged {
             Err(r) if context == Context::Program && self.is_lsm_cgroup_void() => {
@@ -158,6 +175,18 @@ impl Verifier<'_> {
 
     pub(super) fn check_result_range(&self, regno: u8, range: (i64, i64), is_32bit: bool, context: Context) -> R {
         let val: Scalar = self.reg(regno).val;
+        if !self.profile.changes.return_by_bounds {
+            let allowed = Tnum::range(range.0 as u64, range.1 as u64);
+            return match val.var_off.is_in(allowed) {
+                true => Ok(()),
+                false => Err(Reject::ReturnBits {
+                    context,
+                    reg: regno,
+                    known: BitsText(val.var_off),
+                    range: BitsText(allowed),
+                }),
+            };
+        }
         let inside = match is_32bit {
             true => i64::from(val.s32_min) >= range.0 && i64::from(val.s32_max) <= range.1,
             false => val.smin >= range.0 && val.smax <= range.1,

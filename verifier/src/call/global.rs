@@ -2,6 +2,7 @@
 
 use super::args::{BTF_POINTERS, TypeList};
 use super::dynptr::DynptrUse;
+use super::subprog::ends_call;
 use crate::env::Verifier;
 use crate::mem::Access;
 use crate::reg::{BtfId, Ext, Flags, Kind, Reg, RegType};
@@ -93,6 +94,17 @@ impl Verifier<'_> {
     }
 
     fn start_main(&mut self) -> R {
+        self.mark_pointer(1, RegType::of(Kind::Ctx));
+        if !self.profile.changes.prototypes_read_once {
+            return match self.match_registers(0, false) {
+                Err(r) if ends_call(&r) => Err(r),
+                Err(r) => {
+                    self.note(&r);
+                    Ok(())
+                }
+                Ok(()) => Ok(()),
+            };
+        }
         if !self.prog.func_info.bytes.is_empty() {
             let read = self.read_prototype(0);
             if let Err(r) = &read {
@@ -101,12 +113,20 @@ impl Verifier<'_> {
             let ctx_only = self.subprogs[0].args.as_deref() == Some(&[Arg::Ctx]);
             self.subprogs[0].unreliable |= read.is_err() || !ctx_only;
         }
-        self.mark_pointer(1, RegType::of(Kind::Ctx));
         self.acquire_context_references();
         Ok(())
     }
 
     fn start_global(&mut self, sub: usize) -> R {
+        if !self.profile.changes.prototypes_read_once {
+            let args = self.read_global_prototype(sub)?;
+            // Pointers are numbered when the prototype is read, and again when they are put into registers.
+            for _ in args.iter().filter(|a| matches!(a, Arg::Mem { .. })) {
+                self.new_id();
+            }
+            self.set_initial_registers(args);
+            return Ok(());
+        }
         self.read_prototype(sub)?;
         let args = self.subprogs[sub].args.clone().unwrap_or_default();
         if self.subprogs[sub].is_exception_callback {
@@ -115,11 +135,15 @@ impl Verifier<'_> {
                 return Err(Reject::ExceptionCallbackArgs);
             }
         }
+        self.set_initial_registers(args);
+        Ok(())
+    }
+
+    fn set_initial_registers(&mut self, args: Vec<Arg>) {
         for (i, arg) in args.into_iter().enumerate() {
             let reg = self.initial_register(arg);
             *self.reg_mut(i as u8 + 1) = reg;
         }
-        Ok(())
     }
 
     fn initial_register(&mut self, arg: Arg) -> Reg {

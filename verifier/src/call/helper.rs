@@ -6,6 +6,7 @@ use crate::env::Verifier;
 use crate::mem::RawMode;
 use crate::reg::{BtfId, DynptrType, Ext, Flags, Kind, MapId};
 use crate::reject::{R, Reject};
+use crate::state::Frame;
 use crate::walk::Flow;
 use isa::Insn;
 use spec::helper::{AllowCheck, ArgKind, Effects, Proto};
@@ -40,6 +41,8 @@ pub struct HelperCall {
     pub dynptr: Option<DynptrType>,
     /// Function of a callback argument.
     pub callback: u32,
+    /// The callback's frame, where it is entered right behind the call.
+    pub callee: Option<Frame>,
 }
 
 impl HelperCall {
@@ -60,6 +63,7 @@ impl HelperCall {
             dynptr_id: 0,
             dynptr: None,
             callback: 0,
+            callee: None,
         }
     }
 
@@ -87,7 +91,11 @@ impl Verifier<'_> {
         self.refine_helper_result(&call)?;
         self.check_map_compatibility(&call)?;
         self.check_func_ip(&call)?;
-        self.finish_helper_call(&call)
+        let flow = self.finish_helper_call(&call)?;
+        let Some(callee) = call.callee else { return Ok(flow) };
+        let start = self.subprogs[callee.subprog as usize].start as i32;
+        self.cur.frames.push(callee);
+        Ok(Flow::To(start))
     }
 
     /// Steps before the arguments: does the helper exist, is it offered, may it be called here and now.
@@ -185,7 +193,7 @@ impl Verifier<'_> {
     /// Rules of single helpers, after the arguments and before R0.
     fn check_helper_specifics(&mut self, call: &mut HelperCall) -> R {
         match call.id() {
-            id::TAIL_CALL => self.check_resources(false, true, "tail_call"),
+            id::TAIL_CALL => self.check_resources(false, true, super::TAIL_CALL),
             id::GET_LOCAL_STORAGE if !self.reg(2).is_null() => Err(Reject::LocalStorageFlags),
             id::FOR_EACH_MAP_ELEM | id::FIND_VMA | id::USER_RINGBUF_DRAIN => self.push_helper_callback(call),
             id::TIMER_SET_CALLBACK => self.push_helper_callback(call),

@@ -5,6 +5,7 @@ mod args;
 mod callback;
 mod ctx_type;
 mod dynptr;
+mod early;
 mod exit;
 mod field;
 mod format;
@@ -21,7 +22,7 @@ mod subprog;
 pub mod kfunc;
 
 pub use args::TypeList;
-pub use exit::{Context as ExitContext, RangeText};
+pub use exit::{BitsText, Context as ExitContext, RangeText};
 pub(crate) use field::{KptrField, field_name};
 
 use crate::env::Verifier;
@@ -73,6 +74,10 @@ impl fmt::Display for HelperName {
     }
 }
 
+/// What is reported as held at the wrong place.
+pub(crate) const LD_ABS: &str = "BPF_LD_[ABS|IND]";
+const TAIL_CALL: &str = "tail_call";
+
 /// `src_reg` of a call instruction: what kind of call it is.
 const SRC_HELPER: u8 = 0;
 const SRC_SUBPROG: u8 = 1;
@@ -89,7 +94,7 @@ impl Verifier<'_> {
             let allowed = match insn.src {
                 SRC_HELPER => insn.imm as u32 == id::SPIN_UNLOCK,
                 SRC_KFUNC => insn.off == 0 && self.kfunc_allowed_under_lock(insn.imm as u32),
-                _ => true,
+                _ => self.profile.changes.calls_under_lock,
             };
             if !allowed {
                 return Err(Reject::CallUnderLock);

@@ -48,11 +48,18 @@ impl Verifier<'_> {
 
     pub fn push_ref(&mut self, kind: RefKind, id: u32, lock: LockObj) {
         let insn = self.insn_idx as u32;
-        self.cur.refs.push(Ref { kind, id, insn, lock });
+        let frame = self.cur.frame();
+        let callback = if frame.in_callback { frame.frameno } else { 0 };
+        self.cur.refs.push(Ref { kind, id, insn, lock, callback });
     }
 
     /// Drops the reference and makes everything that points to the object unusable. False when it is not held.
     pub fn release_reference(&mut self, ref_obj_id: u32) -> bool {
+        let frame = self.cur.frame();
+        let foreign = |r: &Ref| r.kind == RefKind::Ptr && r.id == ref_obj_id && r.callback != frame.frameno;
+        if !self.profile.changes.callbacks_unrolled && frame.in_callback && self.cur.refs.iter().any(foreign) {
+            return false;
+        }
         if !self.cur.drop_ref(ref_obj_id) {
             return false;
         }
@@ -73,6 +80,9 @@ impl Verifier<'_> {
     /// Nothing is held where the program ends (or may be left). `exception`: by an exception, which ends every frame.
     /// `regions`: locks and regions count, too.
     pub fn check_resources(&mut self, exception: bool, regions: bool, what: &'static str) -> R {
+        if !self.profile.changes.resources_named {
+            return self.check_resources_early(what);
+        }
         if regions && self.cur.active_locks > 0 {
             return Err(Reject::HeldInRegion { what, region: "bpf_spin_lock" });
         }
@@ -90,6 +100,32 @@ impl Verifier<'_> {
             return Ok(());
         };
         Err(Reject::HeldInRegion { what, region })
+    }
+
+    /// The same for kernels that know references and one lock only, and have words of their own for each place.
+    fn check_resources_early(&mut self, what: &'static str) -> R {
+        let locked = self.cur.active_locks > 0;
+        let ld_abs = what == super::LD_ABS;
+        if locked && !ld_abs {
+            return Err(Reject::HeldInRegion { what, region: "bpf_spin_lock" });
+        }
+        let frame = self.cur.frame();
+        let (inner, callback) = (self.cur.frames.len() > 1, frame.in_callback);
+        if !inner || callback {
+            // A callback gives back what it took itself.
+            let own = self.cur.cur() as u32;
+            let leaked: Vec<Ref> = self.cur.refs.iter().copied().filter(|r| !callback || r.callback == own).collect();
+            for r in leaked.iter().filter(|r| r.kind == RefKind::Ptr) {
+                self.note(&Reject::Unreleased { id: r.id, insn: r.insn });
+            }
+            if leaked.iter().any(|r| r.kind == RefKind::Ptr) {
+                return Err(Reject::ReferenceLeak { what });
+            }
+        }
+        match locked {
+            true => Err(Reject::HeldInRegion { what, region: "bpf_spin_lock" }),
+            false => Ok(()),
+        }
     }
 
     fn check_references(&mut self, exception: bool, what: &'static str) -> R {

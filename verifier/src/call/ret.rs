@@ -34,7 +34,7 @@ impl Verifier<'_> {
                 let Some(id) = found else {
                     return Err(Reject::unsupported(format!("struct {name} is not in the kernel's BTF")));
                 };
-                let flags = if trusted { null | Flags::TRUSTED } else { null };
+                let flags = if trusted && self.profile.changes.trusted_pointers { null | Flags::TRUSTED } else { null };
                 self.set_btf_result(flags, BtfId::KERNEL, id);
             }
             RetKind::BtfOfKptr => {

@@ -46,7 +46,7 @@ impl Verifier<'_> {
         };
         for _ in 0..owned().unwrap_or(0) {
             let id = self.new_id();
-            self.cur.refs.push(Ref { kind: RefKind::Ptr, id, insn: 0, lock: LockObj::None });
+            self.cur.refs.push(Ref { kind: RefKind::Ptr, id, insn: 0, lock: LockObj::None, callback: 0 });
         }
     }
 }

@@ -73,6 +73,7 @@ impl Verifier<'_> {
         if self.cur.active_locks > 0 {
             return Err(Reject::GlobalCallUnderLock);
         }
+        let changes = self.profile.changes;
         let may_not_sleep = self.no_sleep_region().is_some() || !self.cur.can_sleep();
         if self.subprogs[sub].might_sleep && may_not_sleep {
             return Err(Reject::GlobalCallSleeps);
@@ -81,8 +82,12 @@ impl Verifier<'_> {
         if errno != 0 {
             return Err(Reject::GlobalCallArgs { func: sub, name, errno });
         }
-        self.log.a(format_args!("Func#{sub} ('{name}') is global and assumed valid.\n"));
-        if self.subprogs[sub].changes_pkt {
+        if changes.main_first {
+            self.log.a(format_args!("Func#{sub} ('{name}') is global and assumed valid.\n"));
+        } else {
+            self.log.l(format_args!("Func#{sub} is global and valid. Skipping.\n"));
+        }
+        if self.subprogs[sub].changes_pkt && changes.global_calls_change_packets {
             self.clear_all_pkt_pointers();
         }
         self.subprogs[sub].called = true;
@@ -105,8 +110,10 @@ impl Verifier<'_> {
             if !r0.is_scalar() {
                 return Err(Reject::CallbackResult);
             }
-            self.note_reg_read(0);
-            self.mark_precise(0)?;
+            if self.profile.changes.return_by_bounds {
+                self.note_reg_read(0);
+                self.mark_precise(0)?;
+            }
             self.check_result_range(0, (range.0.into(), range.1.into()), false, super::exit::Context::Callback)?;
         } else {
             let marks = std::mem::take(&mut self.cur.frame_mut().marks);
@@ -114,7 +121,8 @@ impl Verifier<'_> {
             caller.regs[0] = r0;
             caller.marks.take_over(&marks, 0);
         }
-        let to = if callback { callsite } else { callsite + 1 };
+        let again = callback && self.profile.changes.callbacks_unrolled;
+        let to = if again { callsite } else { callsite + 1 };
         if self.log.level.trace() {
             let (from, into) = (self.state_text(&self.cur, callee, true), self.state_text(&self.cur, callee - 1, true));
             self.log.l_pieces(&format!("returning from callee:\n{from}\n"));
@@ -122,7 +130,7 @@ impl Verifier<'_> {
         }
         self.cur.frames.pop();
         self.cur.frame_mut().held.clear();
-        if callback {
+        if again {
             self.widen_callback_return(to);
         }
         Ok(to)
@@ -142,6 +150,9 @@ impl Verifier<'_> {
 
     /// The prototype of a called function is matched against the arguments. What does not fit makes the prototype unreliable.
     pub(super) fn match_subprog(&mut self, sub: usize) -> R {
+        if !self.profile.changes.prototypes_read_once {
+            return self.match_registers(sub, true);
+        }
         if self.prog.func_info.bytes.is_empty() {
             return Err(Reject::Silent { errno: EINVAL });
         }

@@ -76,7 +76,7 @@ impl Verifier<'_> {
                 self.check_buffer(&q, reg, reg.off, if rdonly { "rdonly" } else { "rdwr" })
             }
             Kind::Stack => self.check_stack_arg(regno, reg, size, access, zero_allowed, raw),
-            Kind::Btf => {
+            Kind::Btf if self.profile.changes.trusted_pointers => {
                 let q = Request { off: 0, ..request(regno, size, Access::Read) };
                 self.btf_access(&q)
             }
@@ -114,7 +114,11 @@ impl Verifier<'_> {
         if size.val.smin < 0 {
             return Err(Reject::SizeNegative { reg: size_reg });
         }
-        if size.val.umin == 0 && !zero_allowed {
+        let changes = self.profile.changes;
+        if size.val.umin == 0 && !changes.zero_size_first {
+            self.check_helper_mem_access(size_reg - 1, 0, access, zero_allowed, raw.as_deref_mut())?;
+        }
+        if size.val.umin == 0 && !zero_allowed && changes.zero_size_first {
             return Err(Reject::SizeZero { reg: size_reg, umin: size.val.umin, umax: size.val.umax });
         }
         if size.val.umax >= crate::mem::region::MAX_OFF {
@@ -183,10 +187,11 @@ impl Verifier<'_> {
         by_call: bool,
     ) -> R {
         let unknown = self.unknown();
+        let (uninit, leaks) = (self.privs.uninit_stack, self.privs.ptr_leaks);
+        let btf_spills = !self.profile.changes.trusted_pointers;
         let writes = access == Access::Write || !self.profile.changes.reading_keeps_stack;
         for off in span.min..span.end {
             let (k, byte) = place(off);
-            let uninit = self.privs.uninit_stack;
             let slot = &mut self.cur.frames[span.frame].stack[k];
             let readable = match slot.bytes[byte] {
                 Byte::Misc => true,
@@ -202,7 +207,8 @@ impl Verifier<'_> {
                     }
                     true
                 }
-                _ if slot.is_spill() && (slot.reg.is_scalar() || uninit) => {
+                Byte::Spill if btf_spills && slot.reg.ty.kind == Kind::Btf => true,
+                _ if slot.is_spill() && (slot.reg.is_scalar() || leaks) => {
                     if writes {
                         slot.reg = unknown;
                         slot.bytes.iter_mut().filter(|b| **b != Byte::Invalid).for_each(|b| *b = Byte::Misc);

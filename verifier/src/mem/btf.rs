@@ -152,6 +152,10 @@ impl Verifier<'_> {
     /// Flags of a pointer loaded from `member`: what the tags say (`tags`), and what the base pointer is worth.
     fn trust_of(&self, base: &Reg, btf_id: BtfId, id: u32, member: &str, target: u32, tags: Flags) -> Flags {
         let flags = base.ty.flags;
+        if !self.profile.changes.trusted_pointers {
+            let inherited = if flags.has(Flags::UNTRUSTED) { Flags::UNTRUSTED } else { Flags::NONE };
+            return tags.without(Flags::RCU | Flags::UNTRUSTED) | inherited;
+        }
         if flags.has(Flags::UNTRUSTED) {
             return Flags::UNTRUSTED;
         }

@@ -1,5 +1,6 @@
 //! The LD class: 64-bit immediates, and the old packet loads LD_ABS and LD_IND, which are calls in disguise.
 
+use crate::call::LD_ABS;
 use crate::env::{LoadImm, Verifier};
 use crate::reg::{Ext, Kind, Reg, RegType};
 use crate::reject::{R, Reject};
@@ -9,8 +10,6 @@ use isa::Insn;
 use isa::consts::*;
 use spec::MapType;
 
-/// What LD_ABS reports as held at the wrong place.
-const LD_ABS: &str = "BPF_LD_[ABS|IND]";
 /// The context must be in this register.
 const CTX_REG: u8 = 6;
 
@@ -50,8 +49,11 @@ impl Verifier<'_> {
                     self.mark_unknown(insn.dst);
                     return Ok(());
                 }
-                let reg =
-                    Reg { off: off as i32, ext: Ext::Map { map, uid: 0 }, ..Reg::pointer(RegType::of(Kind::MapValue)) };
+                // Older kernels tell locks apart by the instruction that loaded their address.
+                let own_id = !self.profile.changes.direct_value_one_lock && self.map(map).has_lock();
+                let id = if own_id { self.new_id() } else { 0 };
+                let ext = Ext::Map { map, uid: 0 };
+                let reg = Reg { off: off as i32, id, ext, ..Reg::pointer(RegType::of(Kind::MapValue)) };
                 *self.reg_mut(insn.dst) = reg;
             }
         }

@@ -183,7 +183,11 @@ impl Verifier<'_> {
     /// The destination of a load becomes this pointer.
     fn load_reg(&mut self, q: &Request, reg: Reg) {
         if let (Access::Read, Some(dst)) = (q.access, q.value) {
-            *self.reg_mut(dst) = Reg { precise: !self.privs.bpf, ..reg };
+            let mut reg = Reg { precise: !self.privs.bpf, ..reg };
+            if !self.profile.changes.trusted_pointers {
+                reg.ty = reg.ty.without(Flags::TRUSTED);
+            }
+            *self.reg_mut(dst) = reg;
         }
     }
 

@@ -7,7 +7,7 @@ use crate::reg::{Ext, Kind, Reg, RegType};
 use crate::reject::errno::{EACCES, EFAULT, EINVAL};
 use crate::reject::{R, Reject};
 use crate::stack::{Byte, Slot};
-use crate::state::{HistFlags, STACK_LIMIT};
+use crate::state::{FP, HistFlags, STACK_LIMIT};
 use crate::value::Tnum;
 use isa::consts::*;
 
@@ -127,10 +127,26 @@ impl Verifier<'_> {
         let insn = self.insns[self.insn_idx as usize];
         let is_st = class(insn.code) == BPF_ST;
         let bits = q.size * 8;
+        let changes = self.profile.changes;
+        let links = changes.partial_spills;
         match value {
-            Some(v) if v.is_scalar() && off % 8 == 0 && self.privs.bpf => {
+            Some(v)
+                if v.is_scalar()
+                    && off % 8 == 0
+                    && self.privs.bpf
+                    && (links || !(v.is_null() || v.val.is_unbounded())) =>
+            {
+                if !links
+                    && insn.dst as usize != FP
+                    && let Some(r) = q.value
+                {
+                    self.mark_precise(r)?;
+                }
                 let fits = v.val.fits_unsigned(bits);
-                if fits && let Some(r) = q.value {
+                if fits
+                    && links
+                    && let Some(r) = q.value
+                {
                     self.ensure_id(r);
                 }
                 let mut image = q.value.map_or(v, |r| self.reg(r));
@@ -142,7 +158,13 @@ impl Verifier<'_> {
                 }
                 self.save(frame, k, q.size, image);
             }
-            None if is_st && off % 8 == 0 && self.privs.bpf && self.is_plain_store() => {
+            None if is_st
+                && off % 8 == 0
+                && self.privs.bpf
+                && self.is_plain_store()
+                && changes.st_imm_tracked
+                && (links || insn.imm != 0) =>
+            {
                 let mut image = self.unknown();
                 image.set_known(insn.imm as i64 as u64);
                 self.save(frame, k, q.size, image);
@@ -159,7 +181,7 @@ impl Verifier<'_> {
             }
             _ => {
                 let zero = value.is_some_and(|v| v.is_null())
-                    || (value.is_none() && is_st && insn.imm == 0 && self.is_plain_store());
+                    || (value.is_none() && is_st && insn.imm == 0 && self.is_plain_store() && changes.st_imm_tracked);
                 self.store_data(
                     frame,
                     k,
@@ -183,13 +205,14 @@ impl Verifier<'_> {
 
     /// A register image goes into the slot from its lowest address up.
     fn save(&mut self, frame: usize, k: usize, size: u32, image: Reg) {
+        let keep_zero = self.profile.changes.partial_spills;
         let slot = self.slot_mut(frame, k);
         slot.reg = image;
         let n = size as usize;
         for (i, b) in slot.bytes.iter_mut().enumerate() {
             if i >= 8 - n {
                 *b = Byte::Spill;
-            } else if !matches!(*b, Byte::Zero | Byte::Invalid) {
+            } else if *b != Byte::Invalid && !(keep_zero && *b == Byte::Zero) {
                 *b = Byte::Misc;
             }
         }
@@ -310,6 +333,9 @@ impl Verifier<'_> {
             return Err(Reject::FillSize);
         }
         let Some(dst) = q.value else { return Ok(()) };
+        if !self.profile.changes.partial_spills {
+            return self.fill_part_early(q, &slot, span, spilled, dst);
+        }
         if q.size <= spilled && off % 8 == 0 {
             let mut image = slot.reg;
             if !image.val.fits_unsigned(q.size * 8) {
@@ -343,6 +369,22 @@ impl Verifier<'_> {
         Ok(())
     }
 
+    /// A part of a spilled number, where only exactly what was spilled is known.
+    fn fill_part_early(&mut self, q: &Request, slot: &Slot, span: Span, spilled: u32, dst: u8) -> R {
+        let (k, byte) = place(span.min);
+        if span.min % 8 == 0 && spilled == q.size {
+            *self.reg_mut(dst) = slot.reg;
+            self.slot_history(span.frame, k);
+            return Ok(());
+        }
+        let unreadable = |i: &u32| !matches!(slot.bytes[byte - *i as usize], Byte::Spill | Byte::Misc);
+        if let Some(byte) = (0..q.size).find(unreadable) {
+            return Err(Reject::UninitRead { off: span.min, byte, size: q.size });
+        }
+        self.mark_unknown(dst);
+        Ok(())
+    }
+
     /// A slot without a spilled register.
     fn load_bytes(&mut self, q: &Request, slot: &Slot, off: i32, byte: usize) -> R {
         let mut zeros = 0;
@@ -355,13 +397,19 @@ impl Verifier<'_> {
             }
         }
         if let Some(dst) = q.value {
-            if zeros == q.size {
-                self.mark_known(dst, 0);
-            } else {
-                self.mark_unknown(dst);
-            }
+            self.load_zeros(dst, zeros == q.size);
         }
         Ok(())
+    }
+
+    /// What was read from bytes without a register: 0 or anything. Where zero bytes cannot be followed back the 0 is precise.
+    fn load_zeros(&mut self, dst: u8, zero: bool) {
+        if zero {
+            self.mark_known(dst, 0);
+            self.reg_mut(dst).precise |= !self.profile.changes.partial_spills;
+        } else {
+            self.mark_unknown(dst);
+        }
     }
 
     fn stack_load_variable(&mut self, q: &Request, reg: &Reg, span: Span) -> R {
@@ -382,11 +430,7 @@ impl Verifier<'_> {
                 break;
             }
         }
-        if zeros {
-            self.mark_known(dst, 0);
-        } else {
-            self.mark_unknown(dst);
-        }
+        self.load_zeros(dst, zeros);
         Ok(())
     }
 }

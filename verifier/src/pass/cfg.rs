@@ -73,7 +73,7 @@ impl Verifier<'_> {
                     seen[w] = Seen::OnPath;
                     stack.push((w, 0));
                 }
-                Seen::OnPath if !self.privs.bpf => {
+                Seen::OnPath if !self.privs.bpf || self.is_strict_edge(t) => {
                     self.print_source_line(t as u32, &format!("{t}: "), true);
                     self.print_source_line(w as u32, &format!("{w}: "), true);
                     return Err(Reject::BackEdge { from: t, to: w });
@@ -82,6 +82,13 @@ impl Verifier<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Older kernels let only jumps (and references to functions) lead back to an instruction on the way to them.
+    fn is_strict_edge(&self, t: usize) -> bool {
+        let insn = self.insns[t];
+        let jumps = matches!(class(insn.code), BPF_JMP | BPF_JMP32) && op(insn.code) != BPF_CALL;
+        !self.profile.changes.any_back_edge && !jumps && !is_func_ref(insn)
     }
 
     fn cfg_edges(&self, t: usize) -> Vec<usize> {

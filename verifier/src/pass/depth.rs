@@ -107,7 +107,10 @@ impl Verifier<'_> {
         if s != w.root && sub.has_tail_call {
             w.tail_call_seen = true;
         }
-        let rounded = (sub.stack_depth + 15) & !15;
+        let rounded = match self.profile.changes.stack_rounded_16 {
+            true => (sub.stack_depth + 15) & !15,
+            false => (sub.stack_depth.max(1) + 31) & !31,
+        };
         if !w.private {
             w.mode[s] = Mode::None;
         } else if w.mode[s] == Mode::Undecided && rounded >= PRIVATE_MIN {

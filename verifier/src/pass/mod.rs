@@ -16,14 +16,25 @@ use crate::reject::R;
 
 impl Verifier<'_> {
     pub fn before_walk(&mut self) -> R {
-        self.check_func_info_records()?;
-        self.find_subprogs()?;
-        self.check_boundaries()?;
-        self.check_btf_info()?;
-        self.resolve_insns()?;
-        self.check_cfg()?;
-        self.compute_postorder();
-        self.check_attach()?;
+        if !self.profile.changes.info_first {
+            self.find_subprogs()?;
+            self.check_boundaries()?;
+            self.check_func_info_records()?;
+            self.check_btf_info()?;
+            self.check_attach()?;
+            self.resolve_insns()?;
+            self.check_cfg()?;
+            self.compute_postorder();
+        } else {
+            self.check_func_info_records()?;
+            self.find_subprogs()?;
+            self.check_boundaries()?;
+            self.check_btf_info()?;
+            self.resolve_insns()?;
+            self.check_cfg()?;
+            self.compute_postorder();
+            self.check_attach()?;
+        }
         self.compute_components();
         self.compute_live_regs();
         self.print_live_regs();

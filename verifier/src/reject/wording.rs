@@ -1,7 +1,7 @@
 //! Refusals that other kernels put in other words: rows with the versions that print them. The words of 6.18 stand with the refusal in
 //! `reject`; whether a kernel refuses at all is not here.
 
-use super::Reject;
+use super::{Reject, TnumText};
 use crate::reg::Kind;
 use spec::profile::Version;
 
@@ -18,11 +18,11 @@ const fn before(major: u16, minor: u16) -> Range {
 }
 
 macro_rules! wordings {
-    ($( $range:expr, $pattern:pat $(if $guard:expr)? => $text:literal; )*) => {
+    ($( $range:expr, $pattern:pat $(if $guard:expr)? => $text:literal $(, $arg:expr)*; )*) => {
         /// The kernel's own words, where they are not those of the row. The first row that fits counts.
         fn other_words(reject: &Reject, version: Version) -> Option<String> {
             $( if let (Range(from, to), $pattern) = ($range, reject) && (from..to).contains(&version) $(&& $guard)? {
-                return Some(format!($text));
+                return Some(format!($text $(, $arg)*));
             } )*
             None
         }
@@ -31,6 +31,10 @@ macro_rules! wordings {
 
 wordings! {
     before(5, 18), Reject::InvalidMemAccess { reg, ty } if ty.kind == Kind::Scalar => "R{reg} invalid mem access 'inv'\n";
+    before(6, 12), Reject::StackBoundsVariable { by_call: true, reg, value, mask, size, .. } =>
+        "invalid variable-offset indirect access to stack R{reg} var_off=({value:#x}; {mask:#x}) size={size}\n";
+    before(6, 12), Reject::StackBoundsVariable { words, reg, value, mask, size, .. } =>
+        "invalid variable-offset{words} stack R{reg} var_off=({value:#x}; {mask:#x}) size={size}\n";
     before(6, 16), Reject::VerifierBug { text } if text.starts_with("REG INVARIANTS") => "{text}\n";
     before(6, 16), Reject::StackUnbounded { by_call: true, reg, .. } =>
         "invalid unbounded variable-offset indirect access to stack R{reg}\n";
@@ -52,10 +56,26 @@ wordings! {
     before(6, 16), Reject::TailCallNoProgArray => "kernel subsystem misconfigured verifier";
     before(6, 16), Reject::RdonlyCastUnknown { .. } | Reject::RdonlyCastType => "kfunc bpf_rdonly_cast type ID argument must be of a struct\n";
     before(6, 16), Reject::MayGotoFields { off, imm } => "invalid may_goto off {off} imm {imm}\n";
+    before(6, 12), Reject::GlobalCallArgs { func, .. } => "Caller passes invalid args into func#{func}\n";
+    before(6, 12), Reject::InfiniteLoop { insn, .. } => "infinite loop detected at insn {insn}\n";
+    before(6, 12), Reject::Misaligned { what, var: TnumText(v), fixed, off, size } =>
+        "misaligned {what}access off ({:#x}; {:#x})+{fixed}+{off} size {size}\n", v.value, v.mask;
+    before(6, 12), Reject::MisalignedPacket { base, var: TnumText(v), fixed, off, size } =>
+        "misaligned packet access off {base}+({:#x}; {:#x})+{fixed}+{off} size {size}\n", v.value, v.mask;
+    before(6, 12), Reject::ArgReleaseOffset { reg } => "R{reg} must have zero offset when passed to release func\n";
     before(6, 12), Reject::HelperNotOffered { func } => "unknown func {func}\n";
 }
 
+/// Register types that are called something else: the kernels, their word, the word of 6.18.
+const TYPE_WORDS: [(Range, &str, &str); 1] = [(before(6, 12), "alloc_mem", "ringbuf_mem")];
+
 /// What the kernel of this version prints.
 pub fn text(reject: &Reject, version: Version) -> String {
-    other_words(reject, version).unwrap_or_else(|| reject.to_string())
+    let mut text = other_words(reject, version).unwrap_or_else(|| reject.to_string());
+    for (range, old, new) in TYPE_WORDS {
+        if (range.0..range.1).contains(&version) && text.contains(new) {
+            text = text.replace(new, old);
+        }
+    }
+    text
 }

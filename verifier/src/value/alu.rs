@@ -1,7 +1,7 @@
 //! What arithmetic does to abstract numbers: binary operators, negation, byte swaps, and displacement of pointers. Which
 //! operands are allowed, and ids of registers, are not here.
 
-use super::{Rules, Scalar, Tnum, Width};
+use super::{Rules, Scalar, Tnum, Width, early};
 
 /// Binary operators whose result is tracked. Division and modulo are not: their result is unknown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,13 +125,18 @@ macro_rules! bounds {
             }
 
             /// AND, OR, XOR; `t` = bits of the result in this width.
-            fn bitwise(self, op: Op, x: Self, t: Tnum) -> Self {
+            fn bitwise(self, op: Op, x: Self, t: Tnum, rules: &Rules) -> Self {
                 let (v, top) = (t.value as $U, t.max() as $U);
-                match op {
+                let signed = self.smin < 0 || x.smin < 0;
+                let mut out = match op {
                     Op::And => self.set_bitwise(v, self.umax.min(x.umax)),
                     Op::Or => self.set_bitwise(self.umin.max(x.umin), top),
                     _ => self.set_bitwise(v, top),
+                };
+                if rules.widths_apart && signed {
+                    out.set_signed(None);
                 }
+                out
             }
         }
     };
@@ -170,6 +175,16 @@ pub fn is_tracked(op: Op, width: Width, x: &Scalar) -> bool {
     }
 }
 
+impl Rules {
+    /// Whether the result of the operator with right operand `x` is tracked.
+    pub fn tracks(&self, op: Op, width: Width, x: &Scalar) -> bool {
+        if self.widths_apart {
+            return early::result(Some(op), width, x) == early::Result::Tracked(op);
+        }
+        is_tracked(op, width, x)
+    }
+}
+
 /// `Some(width)` if `d op x` is to be walked apart for the values -1 and 0 of `d` before it is computed.
 #[inline]
 pub fn fork(op: Op, d: &Scalar, x: &Scalar, rules: &Rules) -> Option<Width> {
@@ -186,6 +201,10 @@ pub fn fork(op: Op, d: &Scalar, x: &Scalar, rules: &Rules) -> Option<Width> {
 
 /// `d op x`. The caller has dealt with `fork`. Untracked results are unknown in all 64 bits, in either width.
 pub fn binary(op: Op, width: Width, d: &mut Scalar, x: &Scalar, rules: &Rules) {
+    if rules.widths_apart && !rules.tracks(op, width, x) {
+        *d = early::untracked(Some(op), width, x, rules);
+        return;
+    }
     if !is_tracked(op, width, x) {
         *d = Scalar::UNKNOWN;
         return;
@@ -233,12 +252,12 @@ fn bitwise(op: Op, d: &mut Scalar, x: &Scalar, rules: &Rules) {
     if t.is_subreg_const() && x.var_off.is_subreg_const() {
         d.set_known32(t.value as u32);
     } else {
-        Bounds32::of(d).bitwise(op, Bounds32::of(x), t).store(d);
+        Bounds32::of(d).bitwise(op, Bounds32::of(x), t, rules).store(d);
     }
     if t.is_const() && x.is_const() {
         *d = Scalar::known(t.value);
     } else {
-        Bounds64::of(d).bitwise(op, Bounds64::of(x), t).store(d);
+        Bounds64::of(d).bitwise(op, Bounds64::of(x), t, rules).store(d);
         d.bounds_from_bits(rules);
     }
 }

@@ -6,6 +6,7 @@
 //! they give the kernel's numbers.
 
 pub mod alu;
+pub mod early;
 pub mod refine;
 mod scalar;
 mod tnum;
@@ -55,6 +56,8 @@ pub struct Rules {
     pub clear_delta: bool,
     /// Only registers that are still read count as linked at a jump.
     pub live_links: bool,
+    /// The widths hardly teach each other, and only comparisons with constants teach anything: see [`early`].
+    pub widths_apart: bool,
 }
 
 impl Rules {
@@ -75,7 +78,9 @@ impl Rules {
         link_sync: true,
         clear_delta: true,
         live_links: true,
+        widths_apart: false,
     };
+    pub const V6_1: Rules = Rules { widths_apart: true, ..Rules::V6_12_117 };
     pub const V6_18_15: Rules = Rules {
         mul_bitwise: true,
         mul_signed: true,
@@ -93,6 +98,7 @@ impl Rules {
         link_sync: false,
         clear_delta: false,
         live_links: false,
+        widths_apart: false,
     };
     pub const V6_12_117: Rules = Rules {
         mul_bitwise: false,

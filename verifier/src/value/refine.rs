@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{Rules, Scalar, Tnum, Width};
+use super::{Rules, Scalar, Tnum, Width, early};
 
 /// A condition between two numbers. `NotSet` has no instruction: it is what a failed `Set` means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -164,6 +164,9 @@ fn decide_eq(width: Width, (a, b): (&Scalar, &Scalar), va: &View, vb: &View, rul
 /// Narrows both operands to values for which `a cmp b` holds, then synchronises them. With the same cell on both sides
 /// both roles are that one number: each step sees the effect of the one before.
 pub fn refine(cmp: Cmp, width: Width, a: &Cell<Scalar>, b: &Cell<Scalar>, rules: &Rules) {
+    if rules.widths_apart {
+        return early::refine(cmp, width, a, b, rules);
+    }
     match cmp {
         Cmp::Eq => equal(width, a, b),
         Cmp::Ne => with_const(width, a, b, |x, c| exclude(width, x, c)),

@@ -204,6 +204,9 @@ impl Scalar {
         if self.is_const() && *self == Self::known(self.var_off.value) {
             return;
         }
+        if rules.widths_apart {
+            return self.sync_apart(rules);
+        }
         self.bounds_from_bits(rules);
         for _ in 0..if rules.three_rounds { 3 } else { 2 } {
             let before = *self;
@@ -387,6 +390,12 @@ impl Scalar {
         }
         self.smin = self.umin as i64;
         self.smax = self.umax as i64;
+        if rules.widths_apart {
+            if bytes < 4 {
+                self.low_from_wide(rules);
+            }
+            return;
+        }
         if bytes < 4 {
             self.unbound32();
         }
