@@ -377,7 +377,12 @@ impl Verifier<'_> {
             self.slot_history(span.frame, k);
             return Ok(());
         }
-        let unreadable = |i: &u32| !matches!(slot.bytes[byte - *i as usize], Byte::Spill | Byte::Misc);
+        let uninit = self.privs.uninit_stack;
+        let unreadable = |i: &u32| match slot.bytes[byte - *i as usize] {
+            Byte::Spill | Byte::Misc => false,
+            Byte::Invalid => !uninit,
+            _ => true,
+        };
         if let Some(byte) = (0..q.size).find(unreadable) {
             return Err(Reject::UninitRead { off: span.min, byte, size: q.size });
         }
