@@ -94,7 +94,7 @@ impl Verifier<'_> {
         let flow = self.finish_helper_call(&call)?;
         let Some(callee) = call.callee else { return Ok(flow) };
         let start = self.subprogs[callee.subprog as usize].start as i32;
-        self.cur.frames.push(callee);
+        self.cur.enter(callee, self.refs_per_frame());
         Ok(Flow::To(start))
     }
 
