@@ -126,10 +126,14 @@ pub struct Queued {
 #[derive(Debug)]
 pub struct QueueFull {
     pub pending: usize,
+    /// The kernel returns the same errno at every place.
+    pub e2big: bool,
 }
 
 impl QueueFull {
+    /// `errno`: what most kernels return at this place.
     pub fn reject(self, errno: i32) -> Reject {
+        let errno = if self.e2big { crate::reject::errno::E2BIG } else { errno };
         Reject::TooManyBranches { pending: self.pending, errno }
     }
 }
@@ -409,7 +413,7 @@ impl<'a> Verifier<'a> {
         let mut state = self.cur.clone();
         state.speculative |= speculative;
         if self.queue.len() + 1 > MAX_QUEUE {
-            return Err(QueueFull { pending: self.queue.len() + 1 });
+            return Err(QueueFull { pending: self.queue.len() + 1, e2big: self.profile.changes.full_queue_e2big });
         }
         self.explored.add_branch(state.parent);
         let log = self.log.mark();

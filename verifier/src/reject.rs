@@ -377,7 +377,7 @@ rejections! {
     "BV0451" HelperReferenceUnknown { func: HelperName } EINVAL, "func {func} reference has not been acquired before\n";
     "BV0452" Unreleased { id: u32, insn: u32 } EINVAL, "Unreleased reference id={id} alloc_insn={insn}\n";
     "BV0453" ReferenceLeak { what: &'static str } EINVAL, "{what} would lead to reference leak\n";
-    "BV0454" HeldInRegion { what: &'static str, region: &'static str } EINVAL,
+    "BV0454" HeldInRegion { what: &'static str, region: &'static str, times: u32 } EINVAL,
         "{what} cannot be used inside {region}-ed region\n";
     "BV0455" ExitReserved EINVAL, "BPF_EXIT uses reserved fields\n";
     "BV0456" ReturnLeaks { reg: u8 } EACCES, "R{reg} leaks addr as return value\n";
@@ -637,6 +637,8 @@ rejections! {
     /// A number that 6.18 has a name for and the kernel of the profile has not.
     "BV1101" HelperUnknown { number: i32 } EINVAL, "invalid func unknown#{number}\n";
     "BV1102" ArenaSignExtends EOPNOTSUPP, "sign extending loads from arena are not supported yet\n";
+    "BV1103" GlobalCallUnpreempted EINVAL,
+        "global function calls are not allowed with preemption disabled,\nuse static function instead\n";
     "BV1110" ArgPointer { arg: usize, name: String, id: u32 } EINVAL, "reg type unsupported for arg#{arg} function {name}#{id}\n";
     "BV1111" ArgNoContext { arg: usize } EINVAL, "arg#{arg} expected pointer to ctx, but got PTR\n";
     "BV1115" DynptrAtOffset EINVAL, "cannot pass in dynptr at an offset\n";

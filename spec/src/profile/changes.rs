@@ -120,9 +120,21 @@ Changes {
     /// References are the path's; otherwise each frame's, and a callee changes its copy.
     refs_per_path "6.16.12";
     /// bpf_throw's leak messages begin with `bpf_throw` and locks are looked at in every frame.
-    throw_own_prefix "6.18.44";
+    throw_own_prefix "6.12.117 6.18.44";
     /// A tail call in a subprogram that runs another program is modelled as the subprogram returning.
     tail_call_returns "6.18.15";
+    /// Too many waiting paths are E2BIG; before, EFAULT or ENOMEM by what would have waited.
+    full_queue_e2big "6.12.117 6.19.14";
+    /// Kfuncs under RCU protection are refused outside of it; before, only the next step of an iterator is.
+    rcu_kfuncs_need_section "6.18.15";
+    /// Following a pointer to what is no struct gives memory to read; before, a number.
+    walk_gives_memory "6.17.13";
+    /// Global functions may be called while preemption is disabled.
+    global_calls_unpreempted "6.16.12";
+    /// Nodes that the program owns may be removed from a tree.
+    removes_owned_nodes "6.16.12";
+    /// Map values may hold pointers to memory of the user.
+    user_pointers "6.16.12";
     /// bpf_rdonly_cast also makes memory without a type.
     cast_to_void "6.17.13";
     /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.

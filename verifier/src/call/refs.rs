@@ -84,7 +84,7 @@ impl Verifier<'_> {
             return self.check_resources_early(what);
         }
         if regions && self.cur.active_locks > 0 {
-            return Err(Reject::HeldInRegion { what, region: "bpf_spin_lock" });
+            return Err(Reject::HeldInRegion { what, region: "bpf_spin_lock", times: 1 });
         }
         self.check_references(exception, what)?;
         if !regions {
@@ -99,7 +99,7 @@ impl Verifier<'_> {
         } else {
             return Ok(());
         };
-        Err(Reject::HeldInRegion { what, region })
+        Err(Reject::HeldInRegion { what, region, times: self.cur.active_preempt })
     }
 
     /// The same for kernels that know references and one lock only, and have words of their own for each place.

@@ -74,6 +74,9 @@ impl Verifier<'_> {
             return Err(Reject::GlobalCallUnderLock);
         }
         let changes = self.profile.changes;
+        if self.cur.active_preempt > 0 && !changes.global_calls_unpreempted {
+            return Err(Reject::GlobalCallUnpreempted);
+        }
         let may_not_sleep = self.no_sleep_region().is_some() || !self.cur.can_sleep();
         if self.subprogs[sub].might_sleep && may_not_sleep {
             return Err(Reject::GlobalCallSleeps);

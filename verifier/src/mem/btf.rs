@@ -133,7 +133,7 @@ impl Verifier<'_> {
                 let flags = self.trust_of(base, btf_id, id, &member, target, flags);
                 self.set_loaded_pointer(value, flags, btf_id, target);
             }
-            Hit::Memory => {
+            Hit::Memory if self.profile.changes.walk_gives_memory => {
                 self.mark_pointer(value, RegType::of(Kind::Mem).with(Flags::RDONLY | Flags::UNTRUSTED));
                 self.reg_mut(value).ext = Ext::Mem { size: 0, dynptr_id: 0 };
             }

@@ -162,6 +162,10 @@ impl Verifier<'_> {
             btf_id = Some(self.btf_id(&b));
             let kernel = |name: &str| self.btf(BtfId::KERNEL).and_then(|k| k.find_by_name_kind(name, BtfKind::Struct));
             record = Record::of(&b, def.btf_value_type_id, Owner::MapValue, &kernel);
+            if !self.profile.changes.user_pointers && record.find(spec::map::FieldKind::Uptr).is_some() {
+                // The kernel does not take these types; loaders then make the map without them.
+                (btf_id, record) = (None, Record::default());
+            }
         }
         Map { def, ty, btf: btf_id, record, inner: None }
     }

@@ -35,7 +35,7 @@ wordings! {
         "invalid variable-offset indirect access to stack R{reg} var_off=({value:#x}; {mask:#x}) size={size}\n";
     before(6, 12), Reject::StackBoundsVariable { words, reg, value, mask, size, .. } =>
         "invalid variable-offset{words} stack R{reg} var_off=({value:#x}; {mask:#x}) size={size}\n";
-    before(6, 16), Reject::VerifierBug { text } if text.starts_with("REG INVARIANTS") => "{text}\n";
+    before(6, 17), Reject::VerifierBug { text } if text.starts_with("REG INVARIANTS") => "{text}\n";
     before(6, 16), Reject::StackUnbounded { by_call: true, reg, .. } =>
         "invalid unbounded variable-offset indirect access to stack R{reg}\n";
     before(6, 16), Reject::StackBounds { by_call: true, reg, off, size, .. } =>
@@ -46,15 +46,23 @@ wordings! {
         "invalid indirect read from stack R{reg} off {off}+{byte} size {size}\n";
     before(6, 16), Reject::UninitArgVariable { by_call: true, reg, value, mask, byte, size } =>
         "invalid indirect read from stack R{reg} var_off ({value:#x}; {mask:#x})+{byte} size {size}\n";
-    before(6, 16), Reject::ReferenceLeak { what } if what.starts_with("BPF_EXIT") => "";
+    before(6, 16), Reject::ReferenceLeak { what } if what.starts_with("BPF_EXIT") || *what == "bpf_throw" => "";
     before(6, 16), Reject::ReferenceLeak { what } if what.starts_with("BPF_LD") =>
         "{what} cannot be mixed with socket references\n";
-    before(6, 16), Reject::HeldInRegion { what, region: "bpf_spin_lock" } if what.starts_with("BPF_EXIT") =>
+    before(6, 16), Reject::HeldInRegion { what, region: "bpf_spin_lock", .. } if what.starts_with("BPF_EXIT") =>
         "bpf_spin_unlock is missing\n";
-    before(6, 16), Reject::HeldInRegion { what, region: "bpf_rcu_read_lock" } if what.starts_with("BPF_EXIT") =>
+    before(6, 16), Reject::HeldInRegion { what, region: "bpf_rcu_read_lock", .. } if what.starts_with("BPF_EXIT") =>
         "bpf_rcu_read_unlock is missing\n";
-    before(6, 16), Reject::TailCallNoProgArray => "kernel subsystem misconfigured verifier";
-    before(6, 16), Reject::RdonlyCastUnknown { .. } | Reject::RdonlyCastType => "kfunc bpf_rdonly_cast type ID argument must be of a struct\n";
+    before(6, 16), Reject::HeldInRegion { what, region: "bpf_preempt_disable", times: 1 } if what.starts_with("BPF_EXIT") =>
+        "1 bpf_preempt_enable is missing\n";
+    before(6, 16), Reject::HeldInRegion { what, region: "bpf_preempt_disable", times } if what.starts_with("BPF_EXIT") =>
+        "{times} bpf_preempt_enable(s) are missing\n";
+    before(6, 16), Reject::GraphNodeOwned { .. } => "rbtree_remove node input must be non-owning ref\n";
+    before(6, 16), Reject::GraphInLess { .. } => "rbtree_remove not allowed in rbtree cb\n";
+    before(6, 17), Reject::TracingDenied { .. } => "";
+    before(6, 17), Reject::TracesNoreturn { .. } => "Attaching fexit/fmod_ret to __noreturn functions is rejected.\n";
+    before(6, 17), Reject::TailCallNoProgArray => "kernel subsystem misconfigured verifier";
+    before(6, 17), Reject::RdonlyCastUnknown { .. } | Reject::RdonlyCastType => "kfunc bpf_rdonly_cast type ID argument must be of a struct\n";
     before(6, 16), Reject::MayGotoFields { off, imm } => "invalid may_goto off {off} imm {imm}\n";
     before(6, 12), Reject::GlobalCallArgs { func, .. } => "Caller passes invalid args into func#{func}\n";
     before(6, 12), Reject::InfiniteLoop { insn, .. } => "infinite loop detected at insn {insn}\n";

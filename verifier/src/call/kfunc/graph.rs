@@ -60,7 +60,10 @@ impl Verifier<'_> {
         let inside = ["bpf_rbtree_remove", "bpf_rbtree_left", "bpf_rbtree_right"].contains(&call.name.as_str());
         if inside {
             let non_owning = reg.ty.kind == Kind::Btf && reg.ty.flags.has(Flags::ALLOC | Flags::NON_OWNING);
-            if !non_owning && reg.ref_obj_id == 0 {
+            let owned = reg.ref_obj_id != 0;
+            let fits =
+                if self.profile.changes.removes_owned_nodes { non_owning || owned } else { non_owning && !owned };
+            if !fits {
                 return Err(Reject::GraphNodeOwned { name: call.name.clone() });
             }
             if self.in_rbtree_less_callback() {

@@ -290,7 +290,8 @@ impl Verifier<'_> {
         if self.cur.active_irq_id != 0 && sleeps {
             return Err(Reject::KfuncSleepsInRegion { name: name(), region: region_words(Region::Irq) });
         }
-        if call.has(Flags::RCU_PROTECTED) && !self.cur.in_rcu_section() {
+        let needs_rcu = call.has(Flags::RCU_PROTECTED) && self.profile.changes.rcu_kfuncs_need_section;
+        if needs_rcu && !self.cur.in_rcu_section() {
             return Err(Reject::KfuncNeedsRcu { name: name() });
         }
         Ok(())
