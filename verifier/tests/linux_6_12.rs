@@ -8,6 +8,7 @@ use verifier::{Options, Outcome, verify};
 
 const SOCKET_FILTER: u32 = 1;
 const KPROBE: u32 = 2;
+const SCHED_CLS: u32 = 3;
 
 fn program(prog_type: u32, insns: &[(u8, u8, u8, i16, i32)]) -> Program {
     let insns = insns.iter().map(|&(code, dst, src, off, imm)| Insn { code, dst, src, off, imm }).collect();
@@ -112,4 +113,44 @@ fn forms_of_instructions() {
         &[(0x72, 10, 0, -1, 0), (0xd3, 10, 1, -1, 0x110), (0xb7, 0, 0, 0, 0), (0x95, 0, 0, 0, 0)],
     );
     assert_eq!(last_words(&byte_release)[0], "unknown opcode d3");
+}
+
+#[test]
+fn too_many_waiting_paths() {
+    let mut insns = vec![(0x85, 0, 0, 0, 5)];
+    insns.extend((0..8300).map(|i| (0x15, 0, 0, 8300 - i as i16, i)));
+    insns.extend([(0xb7, 0, 0, 0, 0), (0x95, 0, 0, 0, 0)]);
+    let p = program(SOCKET_FILTER, &insns);
+    for (kernel, errno) in [("6.12", -7), ("6.18", -14)] {
+        let o = judge(kernel, &p, 0);
+        assert_eq!((o.errno, o.message.trim_end()), (errno, "The sequence of 8193 jumps is too complex."), "{kernel}");
+    }
+}
+
+/// What both kernels say last of calls of kfuncs, with 0 as their second argument.
+fn last_words_on_kfuncs(names: &[&str]) -> [String; 2] {
+    ["6.12", "6.18"].map(|kernel| {
+        let profile = Profile::load(kernel).expect("in the source tree");
+        let id = |n: &&str| profile.btf().find_by_name_kind(n, btf::Kind::Func).expect("a kfunc") as i32;
+        let mut insns = vec![(0xb7, 2, 0, 0, 0)];
+        insns.extend(names.iter().map(|n| (0x85, 0, 2, 0, id(n))));
+        insns.extend([(0xb7, 0, 0, 0, 0), (0x95, 0, 0, 0, 0)]);
+        judge(kernel, &program(SCHED_CLS, &insns), 0).message.lines().last().unwrap_or("accepted").to_owned()
+    })
+}
+
+#[test]
+fn kfuncs() {
+    assert_eq!(
+        last_words_on_kfuncs(&["bpf_rdonly_cast"]),
+        ["kfunc bpf_rdonly_cast type ID argument must be of a struct", "accepted"]
+    );
+    let held = "BPF_EXIT instruction in main prog cannot be used inside bpf_preempt_disable-ed region";
+    assert_eq!(last_words_on_kfuncs(&["bpf_preempt_disable"]), ["1 bpf_preempt_enable is missing", held]);
+    assert_eq!(
+        last_words_on_kfuncs(&["bpf_preempt_disable", "bpf_preempt_disable"]),
+        ["2 bpf_preempt_enable(s) are missing", held]
+    );
+    let rcu = ["bpf_rcu_read_unlock is missing", &held.replace("preempt_disable", "rcu_read_lock")];
+    assert_eq!(last_words_on_kfuncs(&["bpf_rcu_read_lock"]), rcu);
 }
