@@ -107,7 +107,7 @@ impl Verifier<'_> {
         let locked = self.cur.active_locks > 0;
         let ld_abs = what == super::LD_ABS;
         if locked && !ld_abs {
-            return Err(Reject::HeldInRegion { what, region: "bpf_spin_lock" });
+            return Err(Reject::HeldInRegion { what, region: "bpf_spin_lock", times: 1 });
         }
         let frame = self.cur.frame();
         let (inner, callback) = (self.cur.frames.len() > 1, frame.in_callback);
@@ -123,7 +123,7 @@ impl Verifier<'_> {
             }
         }
         match locked {
-            true => Err(Reject::HeldInRegion { what, region: "bpf_spin_lock" }),
+            true => Err(Reject::HeldInRegion { what, region: "bpf_spin_lock", times: 1 }),
             false => Ok(()),
         }
     }
