@@ -8,8 +8,12 @@ mod sock;
 mod sockets;
 mod xdp;
 
-use crate::profile::Caps;
+use crate::profile::{Caps, Version};
 use crate::prog::{AttachType, ProgContext, ProgType};
+use crate::span::Span;
+
+/// From here on kprobe programs may write their registers.
+const KPROBE_WRITES: Version = Version { major: 6, minor: 18, patch: 0 };
 
 /// Which way a context is touched. ST and STX obey the same rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +92,7 @@ pub struct Layout {
     pub struct_name: &'static str,
     pub size: u32,
     rows: Rows,
+    version: Version,
     /// Negative offsets are accepted as scalars: TRACEPOINT's lower bound is compared unsigned.
     negative_reads: bool,
 }
@@ -107,6 +112,21 @@ struct Row<const N: usize> {
     off: u32,
     width: u32,
     access: [Access; N],
+    span: Span,
+}
+
+impl<const N: usize> Row<N> {
+    /// A field that came with this series, or that it changed.
+    const fn since(mut self, major: u16, minor: u16) -> Row<N> {
+        self.span = self.span.since(major, minor);
+        self
+    }
+
+    /// A field as it was before this series.
+    const fn until(mut self, major: u16, minor: u16) -> Row<N> {
+        self.span = self.span.until(major, minor);
+        self
+    }
 }
 
 impl Rows {
@@ -119,27 +139,29 @@ impl Rows {
         }
     }
 
-    fn get(self, i: usize) -> Field {
-        fn field<const N: usize>(row: &Row<N>, column: usize) -> Field {
-            Field { name: row.name, off: row.off, width: row.width, access: row.access[column] }
+    /// The row's field, if the kernel of this version has it.
+    fn get(self, i: usize, version: Version) -> Option<Field> {
+        fn field<const N: usize>(row: &Row<N>, column: usize, version: Version) -> Option<Field> {
+            let Row { name, off, width, access, span } = *row;
+            span.holds(version).then(|| Field { name, off, width, access: access[column] })
         }
         match self {
-            Rows::One(r) => field(&r[i], 0),
-            Rows::Two(r, c) => field(&r[i], c),
-            Rows::Five(r, c) => field(&r[i], c),
-            Rows::Six(r, c) => field(&r[i], c),
+            Rows::One(r) => field(&r[i], 0, version),
+            Rows::Two(r, c) => field(&r[i], c, version),
+            Rows::Five(r, c) => field(&r[i], c, version),
+            Rows::Six(r, c) => field(&r[i], c, version),
         }
     }
 }
 
 impl Layout {
     const fn new(struct_name: &'static str, size: u32, rows: Rows) -> Layout {
-        Layout { struct_name, size, rows, negative_reads: false }
+        Layout { struct_name, size, rows, version: Version::REFERENCE, negative_reads: false }
     }
 
     /// The struct's fields by offset, inaccessible ones included; padding is not a field.
     pub fn fields(self) -> impl Iterator<Item = Field> {
-        (0..self.rows.len()).map(move |i| self.rows.get(i))
+        (0..self.rows.len()).filter_map(move |i| self.rows.get(i, self.version))
     }
 
     /// The field that this offset is in.
@@ -188,12 +210,13 @@ impl CtxAccess {
 /// The context of this program on 6.18.44 (on other kernels: [`crate::Profile::ctx`]); `None` for types whose context is typed by
 /// BTF, and for EXT (ask for its target).
 pub fn layout(prog: &ProgContext<'_>) -> Option<Layout> {
-    layout_with(prog, true)
+    layout_of(prog, Version::REFERENCE, true)
 }
 
-pub(crate) fn layout_with(prog: &ProgContext<'_>, kprobe_writes: bool) -> Option<Layout> {
+/// The context on a kernel of this version, with or without CONFIG_KPROBES.
+pub(crate) fn layout_of(prog: &ProgContext<'_>, version: Version, kprobes: bool) -> Option<Layout> {
     use ProgType::*;
-    Some(match prog.prog_type {
+    let layout = match prog.prog_type {
         SocketFilter => skb::layout(skb::SOCKET_FILTER),
         SchedCls | SchedAct => skb::layout(skb::SCHED),
         CgroupSkb => skb::layout(skb::CGROUP_SKB),
@@ -212,14 +235,15 @@ pub(crate) fn layout_with(prog: &ProgContext<'_>, kprobe_writes: bool) -> Option
         CgroupSysctl => plain::sysctl(),
         Netfilter => plain::netfilter(),
         PerfEvent => plain::perf_event(),
-        Kprobe => plain::kprobe(kprobe_writes),
+        Kprobe => plain::kprobe(kprobes && version >= KPROBE_WRITES),
         Tracepoint => plain::tracepoint(),
         RawTracepoint => plain::raw_tracepoint(),
         RawTracepointWritable => plain::raw_tracepoint_writable(),
         Syscall => plain::syscall(),
         LircMode2 => plain::lirc(),
         Tracing | StructOps | Lsm | Ext => return None,
-    })
+    };
+    Some(Layout { version, ..layout })
 }
 
 /// Whether the program may do this to its context on 6.18.44, and what comes of it. `None`: `invalid bpf_context access`.
@@ -237,20 +261,21 @@ pub enum FieldReg {
     FlowKeys,
 }
 
-/// The fields behind such a register.
-pub fn reg_layout(reg: FieldReg) -> Layout {
-    match reg {
+/// The fields behind such a register on a kernel of this version.
+pub fn reg_layout(reg: FieldReg, version: Version) -> Layout {
+    let layout = match reg {
         FieldReg::Sock => sock::reg_sock(),
         FieldReg::SockCommon => sock::reg_sock_common(),
         FieldReg::TcpSock => sock::reg_tcp_sock(),
         FieldReg::XdpSock => xdp::reg_xdp_sock(),
         FieldReg::FlowKeys => skb::reg_flow_keys(),
-    }
+    };
+    Layout { version, ..layout }
 }
 
 /// Whether such a register may be accessed so. `off` is absolute in the struct.
-pub fn reg_access(reg: FieldReg, off: i32, size: u32, kind: AccessKind) -> Option<CtxAccess> {
-    let mut found = reg_layout(reg).access(Caps::ALL, off, size, kind)?;
+pub fn reg_access(reg: FieldReg, version: Version, off: i32, size: u32, kind: AccessKind) -> Option<CtxAccess> {
+    let mut found = reg_layout(reg, version).access(Caps::ALL, off, size, kind)?;
     // The upper halves of the two 64-bit counters pass as 4-byte fields of their own.
     found.conversion_fails = reg == FieldReg::TcpSock && matches!((off, size), (84 | 92, 4));
     Some(found)
@@ -317,7 +342,7 @@ const fn ptr8(reg: CtxReg) -> Access {
 }
 
 const fn row<const N: usize>(name: &'static str, off: u32, width: u32, access: [Access; N]) -> Row<N> {
-    Row { name, off, width, access }
+    Row { name, off, width, access, span: Span::ALWAYS }
 }
 
 const SOCK: CtxReg = CtxReg::Sock { nullable: false };

@@ -9,6 +9,7 @@ pub use availability::{Availability, Column, HelperAvail, Need};
 pub use protos::PROTOS;
 
 use crate::lsm;
+use crate::profile::Version;
 use crate::prog::{AttachType, D_PATH_TARGETS, ProgContext, ProgType};
 
 /// A helper's number in `call #N`.
@@ -231,8 +232,9 @@ pub enum AllowCheck {
 
 impl AllowCheck {
     /// Whether the program passes. (SkStorageTracing also fails for a program that traces another program.)
-    pub fn passes(self, prog: &ProgContext<'_>) -> bool {
-        let on_sleepable_hook = prog.prog_type == ProgType::Lsm && lsm::hook(prog.target).is_some_and(|h| h.sleepable);
+    pub fn passes(self, prog: &ProgContext<'_>, version: Version) -> bool {
+        let on_sleepable_hook =
+            prog.prog_type == ProgType::Lsm && lsm::hook(prog.target, version).is_some_and(|h| h.sleepable);
         let tracing = prog.prog_type == ProgType::Tracing;
         match self {
             AllowCheck::LsmSleepableHook => on_sleepable_hook,

@@ -23,6 +23,9 @@ const RECORDS: &[&str] = &[
     include_str!("../profiles/7.2/kernel.txt"),
 ];
 
+/// The last attach type that recordings ask about; it speaks for those above.
+const LAST_ATTACH: u32 = 63;
+
 /// Instructions that came after the first kernel here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Feature {
@@ -110,7 +113,7 @@ impl Kernel {
 
     /// Whether a program of this type may be loaded with the attach type; `None` if that was not asked.
     pub fn has_attach(&self, ty: ProgType, attach: u32) -> Option<bool> {
-        self.attach.get(&ty).map(|ranges| contains(ranges, attach))
+        self.attach.get(&ty).map(|ranges| contains(ranges, attach.min(LAST_ATTACH)))
     }
 
     /// Whether there is a helper of this number, whoever may call it.

@@ -3,7 +3,9 @@
 
 mod table;
 
+use crate::profile::Version;
 use crate::prog::{AttachType, ProgContext, ProgType, kfunc_hooks};
+use crate::span::Span;
 
 /// One registration of a kfunc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,8 +120,10 @@ pub fn allowed(name: &str, prog: &ProgContext<'_>) -> Option<&'static Kfunc> {
 }
 
 /// Whether MODIFY_RETURN programs may attach to this function by its registration; sleepable ones need the flag.
-pub fn fmod_ret_target(name: &str) -> Option<&'static Kfunc> {
-    by_name(name).iter().find(|k| k.hooks.intersects(Hooks::FMODRET))
+pub fn fmod_ret_target(name: &str, version: Version) -> Option<&'static Kfunc> {
+    // Before, functions could not be registered for it.
+    let registers = Span::ALWAYS.since(6, 12).holds(version);
+    by_name(name).iter().find(|k| registers && k.hooks.intersects(Hooks::FMODRET))
 }
 
 impl Filter {

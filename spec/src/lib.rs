@@ -2,6 +2,7 @@
 //! kernel they are of. Lookups only: what a program *does* with these facts is the verifier's and the runtime's business.
 
 mod numbered;
+mod span;
 
 pub mod ctx;
 pub mod errno;
@@ -20,3 +21,4 @@ pub use errno::Errno;
 pub use map::MapType;
 pub use profile::{Caps, Profile};
 pub use prog::{AttachType, ProgContext, ProgType};
+pub use span::Span;

@@ -3,6 +3,9 @@
 
 use Returns::{Bool, Int, Void};
 
+use crate::profile::Version;
+use crate::span::Span;
+
 /// What a hook returns, as far as the range of R0 depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Returns {
@@ -26,19 +29,47 @@ pub struct LsmHook {
     pub untrusted: bool,
     /// Under LSM_CGROUP the cgroup is current's, not the socket's.
     pub cgroup_of_current: bool,
+    /// The kernels in which the hook is so.
+    span: Span,
 }
 
-/// The hook of this name, with or without `bpf_lsm_`.
-pub fn hook(name: &str) -> Option<&'static LsmHook> {
+/// The hook of this name, with or without `bpf_lsm_`, in a kernel of this version.
+pub fn hook(name: &str, version: Version) -> Option<&'static LsmHook> {
     let bare = name.strip_prefix("bpf_lsm_").unwrap_or(name);
-    HOOKS.binary_search_by(|h| h.name.cmp(bare)).ok().map(|i| &HOOKS[i])
+    let first = HOOKS.partition_point(|h| h.name < bare);
+    HOOKS[first..].iter().take_while(|h| h.name == bare).find(|h| h.span.holds(version))
+}
+
+/// The hooks of a kernel of this version.
+pub fn hooks(version: Version) -> impl Iterator<Item = &'static LsmHook> {
+    HOOKS.iter().filter(move |h| h.span.holds(version))
 }
 
 const fn h(name: &'static str, returns: Returns) -> LsmHook {
-    LsmHook { name, returns, disabled: false, sleepable: false, untrusted: false, cgroup_of_current: false }
+    LsmHook {
+        name,
+        returns,
+        disabled: false,
+        sleepable: false,
+        untrusted: false,
+        cgroup_of_current: false,
+        span: Span::ALWAYS,
+    }
 }
 
 impl LsmHook {
+    /// From this series on.
+    const fn since(mut self, major: u16, minor: u16) -> LsmHook {
+        self.span = self.span.since(major, minor);
+        self
+    }
+
+    /// Before this series.
+    const fn until(mut self, major: u16, minor: u16) -> LsmHook {
+        self.span = self.span.until(major, minor);
+        self
+    }
+
     const fn disabled(mut self) -> LsmHook {
         self.disabled = true;
         self
@@ -60,7 +91,7 @@ impl LsmHook {
     }
 }
 
-/// Sorted by name.
+/// Sorted by name; rows of the same name hold in different kernels.
 #[rustfmt::skip]
 pub const HOOKS: &[LsmHook] = &[
     h("audit_rule_free", Void),
@@ -344,12 +375,13 @@ mod tests {
 
     #[test]
     fn hooks_are_sorted_and_found() {
-        assert!(HOOKS.is_sorted_by(|a, b| a.name < b.name));
+        let now = |name| hook(name, Version::REFERENCE);
+        assert!(HOOKS.is_sorted_by(|a, b| a.name <= b.name));
         assert_eq!(HOOKS.len(), 273);
-        let open = hook("bpf_lsm_file_open").expect("file_open is a hook");
+        let open = now("bpf_lsm_file_open").expect("file_open is a hook");
         assert_eq!((open.returns, open.sleepable, open.disabled), (Int, true, false));
-        assert_eq!(hook("inode_xattr_skipcap").map(|h| h.returns), Some(Bool));
+        assert_eq!(now("inode_xattr_skipcap").map(|h| h.returns), Some(Bool));
         assert_eq!(HOOKS.iter().filter(|h| h.disabled).count(), 11);
-        assert_eq!(hook("no_such_hook"), None);
+        assert_eq!(now("no_such_hook"), None);
     }
 }

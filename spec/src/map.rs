@@ -46,9 +46,10 @@ pub mod flags {
     pub const TOKEN_FD: u32 = 1 << 16;
     pub const SEGV_ON_FAULT: u32 = 1 << 17;
     pub const NO_USER_CONV: u32 = 1 << 18;
+    pub const RB_OVERWRITE: u32 = 1 << 19;
 
     /// Names by bit number.
-    pub const NAMES: [&str; 19] = [
+    pub const NAMES: [&str; 20] = [
         "NO_PREALLOC",
         "NO_COMMON_LRU",
         "NUMA_NODE",
@@ -68,5 +69,6 @@ pub mod flags {
         "TOKEN_FD",
         "SEGV_ON_FAULT",
         "NO_USER_CONV",
+        "RB_OVERWRITE",
     ];
 }

@@ -9,8 +9,9 @@ use crate::ctx::{self, Layout};
 use crate::helper::{Availability, Column, HelperAvail, HelperId};
 use crate::kernels::Kernel;
 use crate::kfunc::{self, Kfunc};
+use crate::map::MapType;
 use crate::offers::Offered;
-use crate::prog::{ProgContext, ProgType};
+use crate::prog::{self, ProgContext, ProgType};
 
 mod changes;
 mod config;
@@ -36,7 +37,7 @@ struct Embedded {
 /// The kernels that need nothing from outside.
 static EMBEDDED: [Embedded; 1] = [Embedded {
     name: "6.18",
-    version: Version { major: 6, minor: 18, patch: 44 },
+    version: Version::REFERENCE,
     helpers: include_str!("../profiles/6.18/helpers.txt"),
     btf: include_bytes!("../profiles/6.18/vmlinux.btf.lz4"),
     availability: OnceLock::new(),
@@ -51,6 +52,9 @@ pub struct Version {
 }
 
 impl Version {
+    /// The kernel that is meant where none is named.
+    pub const REFERENCE: Version = Version { major: 6, minor: 18, patch: 44 };
+
     /// `6.1` or `6.1.192-whatever`; anything else sorts before every version.
     pub fn parse(text: &str) -> Version {
         let mut numbers = text.split(['.', '-', '+']).map(|n| n.parse().unwrap_or(0));
@@ -244,7 +248,21 @@ impl Profile {
 
     /// The context of this program; `None` where it is typed by BTF.
     pub fn ctx(&self, prog: &ProgContext<'_>) -> Option<Layout> {
-        ctx::layout_with(prog, self.config.kprobes)
+        ctx::layout_of(prog, self.version, self.config.kprobes)
+    }
+
+    pub fn has_type(&self, ty: ProgType) -> bool {
+        self.other.as_deref().is_none_or(|o| o.kernel.has_type(ty))
+    }
+
+    pub fn has_map(&self, ty: MapType) -> bool {
+        self.other.as_deref().is_none_or(|o| o.kernel.has_map(ty))
+    }
+
+    /// Whether programs of this type may be loaded with this `expected_attach_type`.
+    pub fn has_attach(&self, ty: ProgType, attach: u32) -> bool {
+        let recorded = self.other.as_deref().and_then(|o| o.kernel.has_attach(ty, attach));
+        recorded.unwrap_or_else(|| prog::attach_type_valid(ty, prog::fixup_attach_type(ty, attach), self.version))
     }
 
     /// The registration through which this program may call the kfunc whose FUNC has this id in the kernel's BTF. A BTF that marks

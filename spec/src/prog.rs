@@ -25,7 +25,7 @@ numbered! {
 }
 
 numbered! {
-    /// `enum bpf_attach_type` of 6.18. The load attribute itself is a plain number: most types accept unknown values, and
+    /// `enum bpf_attach_type`. The load attribute itself is a plain number: most types accept unknown values, and
     /// STRUCT_OPS puts a member index there.
     pub enum AttachType: "BPF_" {
         CgroupInetIngress = 0 "CGROUP_INET_INGRESS", CgroupInetEgress = 1 "CGROUP_INET_EGRESS",
@@ -51,12 +51,15 @@ numbered! {
         CgroupUnixSendmsg = 50 "CGROUP_UNIX_SENDMSG", CgroupUnixRecvmsg = 51 "CGROUP_UNIX_RECVMSG",
         CgroupUnixGetpeername = 52 "CGROUP_UNIX_GETPEERNAME", CgroupUnixGetsockname = 53 "CGROUP_UNIX_GETSOCKNAME",
         NetkitPrimary = 54 "NETKIT_PRIMARY", NetkitPeer = 55 "NETKIT_PEER", TraceKprobeSession = 56 "TRACE_KPROBE_SESSION",
-        TraceUprobeSession = 57 "TRACE_UPROBE_SESSION",
+        TraceUprobeSession = 57 "TRACE_UPROBE_SESSION", TraceFsession = 58 "TRACE_FSESSION",
     }
 }
 
 /// `prog_flags` of `BPF_PROG_LOAD`.
 pub mod flags {
+    use crate::profile::Version;
+    use crate::span::Span;
+
     pub const STRICT_ALIGNMENT: u32 = 1 << 0;
     pub const ANY_ALIGNMENT: u32 = 1 << 1;
     pub const TEST_RND_HI32: u32 = 1 << 2;
@@ -66,8 +69,24 @@ pub mod flags {
     pub const XDP_DEV_BOUND_ONLY: u32 = 1 << 6;
     pub const TEST_REG_INVARIANTS: u32 = 1 << 7;
     pub const TOKEN_FD: u32 = 1 << 16;
-    /// Everything 6.18 accepts; any other bit is EINVAL.
-    pub const ALL: u32 = 0xff | TOKEN_FD;
+
+    /// Each flag and the kernels that have it; any other bit is EINVAL.
+    const ALL: [(u32, Span); 9] = [
+        (STRICT_ALIGNMENT, Span::ALWAYS),
+        (ANY_ALIGNMENT, Span::ALWAYS),
+        (TEST_RND_HI32, Span::ALWAYS),
+        (TEST_STATE_FREQ, Span::ALWAYS),
+        (SLEEPABLE, Span::ALWAYS),
+        (XDP_HAS_FRAGS, Span::ALWAYS.since(5, 18)),
+        (XDP_DEV_BOUND_ONLY, Span::ALWAYS.since(6, 3)),
+        (TEST_REG_INVARIANTS, Span::ALWAYS.since(6, 8)),
+        (TOKEN_FD, Span::ALWAYS.since(6, 9)),
+    ];
+
+    /// What a kernel of this version accepts.
+    pub fn accepted(version: Version) -> u32 {
+        ALL.iter().filter(|(_, span)| span.holds(version)).map(|(flag, _)| flag).sum()
+    }
 }
 
 /// What the tables are asked with: which program this is, as far as any fact depends on it. An EXT program is asked about with

@@ -1,6 +1,9 @@
 //! Typed arguments of TRACING programs that the kernel's BTF does not tell: iterator targets, and tracepoints whose pointer
 //! arguments may be NULL or an error.
 
+use crate::profile::Version;
+use crate::span::Span;
+
 /// What a `ctx` argument of an iterator becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IterArg {
@@ -37,6 +40,7 @@ pub struct RawTpArgs {
     pub name: &'static str,
     nullable: u16,
     error: u16,
+    span: Span,
 }
 
 impl RawTpArgs {
@@ -50,9 +54,10 @@ impl RawTpArgs {
 }
 
 /// The special tracepoint of this name, with or without `btf_trace_`.
-pub fn raw_tp(name: &str) -> Option<&'static RawTpArgs> {
+pub fn raw_tp(name: &str, version: Version) -> Option<&'static RawTpArgs> {
     let bare = name.strip_prefix("btf_trace_").unwrap_or(name);
-    RAW_TPS.binary_search_by(|t| t.name.cmp(bare)).ok().map(|i| &RAW_TPS[i])
+    let first = RAW_TPS.partition_point(|t| t.name < bare);
+    RAW_TPS[first..].iter().take_while(|t| t.name == bare).find(|t| t.span.holds(version))
 }
 
 const META: IterArg = Ptr { name: "bpf_iter_meta", trusted: true, nullable: false };
@@ -83,7 +88,20 @@ pub const ITERATORS: &[IterTarget] = &[
 ];
 
 const fn t(name: &'static str, nullable: u16, error: u16) -> RawTpArgs {
-    RawTpArgs { name, nullable, error }
+    // Before, kernels did not know.
+    RawTpArgs { name, nullable, error, span: Span::ALWAYS.since(6, 12) }
+}
+
+impl RawTpArgs {
+    const fn since(mut self, major: u16, minor: u16) -> RawTpArgs {
+        self.span = self.span.since(major, minor);
+        self
+    }
+
+    const fn until(mut self, major: u16, minor: u16) -> RawTpArgs {
+        self.span = self.span.until(major, minor);
+        self
+    }
 }
 
 /// Sorted by name: tracepoint, may be NULL, may be an error (bit i = argument i).
@@ -176,8 +194,14 @@ pub const RAW_TPS: &[RawTpArgs] = &[
     t("rxrpc_resend", 0b10, 0b0),
     t("rxrpc_tq", 0b10, 0b0),
     t("sched_pi_setprio", 0b10, 0b0),
+    t("sched_process_wait", 0b1, 0b0).until(6, 13),
+    t("sched_process_wait", 0b1, 0b0).since(7, 2),
     t("sched_stick_numa", 0b100, 0b0),
     t("sched_swap_numa", 0b100, 0b0),
+    t("signal_deliver", 0b0, 0b10).until(6, 13),
+    t("signal_deliver", 0b0, 0b10).since(7, 2),
+    t("signal_generate", 0b0, 0b10).until(6, 13),
+    t("signal_generate", 0b0, 0b10).since(7, 2),
     t("spufs_context", 0b10, 0b0),
     t("tcp_send_reset", 0b11, 0b0),
     t("tcp_sendmsg_locked", 0b100, 0b0),
@@ -244,8 +268,9 @@ mod tests {
 
     #[test]
     fn raw_tracepoints_are_sorted_and_marked() {
-        assert!(RAW_TPS.is_sorted_by(|a, b| a.name < b.name));
-        assert_eq!(RAW_TPS.len(), 137);
+        assert!(RAW_TPS.is_sorted_by(|a, b| a.name <= b.name));
+        assert_eq!(RAW_TPS.iter().filter(|t| t.span.holds(Version::REFERENCE)).count(), 137);
+        let raw_tp = |name| raw_tp(name, Version::REFERENCE);
         let pi = raw_tp("btf_trace_sched_pi_setprio").expect("listed");
         assert!(pi.may_be_null(1) && !pi.may_be_null(0) && !pi.may_be_error(1) && !pi.may_be_null(99));
         let lookup = raw_tp("cachefiles_lookup").expect("listed");

@@ -644,6 +644,7 @@ rejections! {
     "BV1115" DynptrAtOffset EINVAL, "cannot pass in dynptr at an offset\n";
     "BV1114" ReturnBits { context: ExitContext, reg: u8, known: BitsText, range: BitsText } EINVAL,
         "{context} the register R{reg} has {known} should have been in {range:#}\n";
+    "BV1130" ContextNotConverted EINVAL, "bpf verifier is misconfigured\n";
 }
 
 impl Reject {

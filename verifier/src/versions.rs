@@ -11,7 +11,7 @@ use isa::consts::*;
 use program::Program;
 use spec::kernels::{Feature, Refusal};
 use spec::profile::{Other, Version};
-use spec::{AttachType, MapType, Profile, ProgType, prog};
+use spec::{AttachType, MapType, Profile, ProgType};
 
 /// The series whose walk this crate models.
 const MODELLED: &str = "6.18";
@@ -31,7 +31,7 @@ pub fn before_load(p: &Program, other: &Other) -> R {
     if !kernel.has_type(ty) {
         return lacks(format!("program type {ty}"));
     }
-    let attach = prog::fixup_attach_type(ty, p.expected_attach_type);
+    let attach = p.expected_attach_type;
     if kernel.has_attach(ty, attach) == Some(false) {
         let name = AttachType::from_raw(attach).map_or_else(|| attach.to_string(), |a| a.to_string());
         return lacks(format!("attach type {name} for program type {ty}"));

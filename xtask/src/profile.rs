@@ -14,6 +14,8 @@ mod record;
 mod rules;
 mod subjects;
 mod sys;
+#[cfg(feature = "live")]
+mod targets;
 pub(crate) mod vm;
 mod write;
 
@@ -47,7 +49,7 @@ pub struct Options {
     /// Write the kernel's BTF to this file, compressed as profiles have it
     #[arg(long)]
     save_btf: Option<PathBuf>,
-    /// Only these tables: helpers, helper-args, helper-results, ctx, kfuncs, rules, maps, map-use
+    /// Only these tables: helpers, helper-args, helper-results, ctx, kfuncs, rules, maps, map-use, targets
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Print at most this many disagreements per table
@@ -127,7 +129,7 @@ fn ask_running_kernel(options: &Options) -> Result<()> {
         return write::print(&mut kernel, &with_kernels_btf(Profile::default())?);
     }
     let profile = host_profile(Profile::load(&options.profile)?, &mut kernel)?;
-    let tables: [(&str, Compare); 8] = [
+    let tables: &[(&str, Compare)] = &[
         ("helpers", helpers::compare),
         ("helper-args", helper_args::compare),
         ("helper-results", helper_results::compare),
@@ -136,9 +138,11 @@ fn ask_running_kernel(options: &Options) -> Result<()> {
         ("rules", rules::compare),
         ("maps", maps::compare),
         ("map-use", map_use::compare),
+        #[cfg(feature = "live")]
+        ("targets", targets::compare),
     ];
     let mut differences = 0;
-    for (name, compare) in tables {
+    for &(name, compare) in tables {
         if !options.only.is_empty() && !options.only.iter().any(|o| o == name) {
             continue;
         }

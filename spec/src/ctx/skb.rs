@@ -65,7 +65,7 @@ static SK_BUFF: &[Row<6>] = &[
     row("sk", 168, 8, [ptr8(SOCK_COMMON_OR_NULL), ptr8(SOCK_COMMON_OR_NULL), ptr8(SOCK_COMMON_OR_NULL), ptr8(SOCK_COMMON_OR_NULL), ptr8(SOCK_COMMON_OR_NULL), __]),
     row("gso_size", 176, 4, [NARROW                   , NARROW                   , NARROW                   , NARROW                   , NARROW                   , __]),
     row("tstamp_type", 180, 1, [__                       , BYTE                     , __                       , __                       , __                       , __]),
-    row("hwtstamp", 184, 8, [__                       , QUAD                     , QUAD                     , __                       , __                       , __]),
+    row("hwtstamp", 184, 8, [__                       , QUAD                     , QUAD                     , __                       , __                       , __]).since(6, 1),
 ];
 
 const RAW: Access = access_of(Sizes::Anywhere(15), Sizes::Anywhere(15), CtxReg::Scalar);

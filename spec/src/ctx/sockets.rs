@@ -68,7 +68,7 @@ static SOCK_OPS: &[Row<1>] = &[
     row("skb_data_end", 200, 8, [ptr8(PktEnd)]),
     row("skb_len", 208, 4, [WORD]),
     row("skb_tcp_flags", 212, 4, [PREFIX]),
-    row("skb_hwtstamp", 216, 8, [QUAD]),
+    row("skb_hwtstamp", 216, 8, [QUAD]).since(6, 12),
 ];
 
 /// `struct sk_msg_md`.
@@ -97,8 +97,8 @@ static SK_REUSEPORT: &[Row<1>] = &[
     row("ip_protocol", 24, 4, [NARROW]),
     row("bind_inany", 28, 4, [NARROW]),
     row("hash", 32, 4, [WORD]),
-    row("sk", 40, 8, [ptr8(SOCK)]),
-    row("migrating_sk", 48, 8, [ptr8(SOCK_COMMON_OR_NULL)]),
+    row("sk", 40, 8, [ptr8(SOCK)]).since(6, 1),
+    row("migrating_sk", 48, 8, [ptr8(SOCK_COMMON_OR_NULL)]).since(6, 1),
 ];
 
 /// `struct bpf_sk_lookup`. Only here is padding readable.
@@ -114,5 +114,5 @@ static SK_LOOKUP: &[Row<1>] = &[
     row("local_ip4", 40, 4, [NARROW]),
     row("local_ip6", 44, 16, [NARROW]),
     row("local_port", 60, 4, [NARROW]),
-    row("ingress_ifindex", 64, 4, [NARROW]),
+    row("ingress_ifindex", 64, 4, [NARROW]).since(6, 1),
 ];

@@ -10,6 +10,10 @@ fn reads(p: &ProgContext<'_>, off: i32, size: u32) -> Option<CtxReg> {
     access(p, Caps::ALL, off, size, AccessKind::Read).map(|a| a.reg)
 }
 
+fn reg_access(reg: FieldReg, off: i32, size: u32, kind: AccessKind) -> Option<CtxAccess> {
+    super::reg_access(reg, Version::REFERENCE, off, size, kind)
+}
+
 fn writes(p: &ProgContext<'_>, off: i32, size: u32) -> bool {
     access(p, Caps::ALL, off, size, AccessKind::Write).is_some()
 }

@@ -2,7 +2,9 @@
 
 use super::MapType;
 use crate::helper::HelperId;
+use crate::profile::Version;
 use crate::prog::{ProgType, is_tracing_type};
+use crate::span::Span;
 
 use MapType::*;
 
@@ -137,26 +139,16 @@ pub fn helper_accepts(ty: MapType, helper: HelperId) -> bool {
 }
 
 /// Whether a sleepable program may use maps of this type.
-pub fn sleepable_may_use(ty: MapType) -> bool {
-    matches!(
-        ty,
-        Hash | LruHash
-            | Array
-            | PercpuHash
-            | PercpuArray
-            | LruPercpuHash
-            | ArrayOfMaps
-            | HashOfMaps
-            | Ringbuf
-            | UserRingbuf
-            | InodeStorage
-            | SkStorage
-            | TaskStorage
-            | CgrpStorage
-            | Queue
-            | Stack
-            | Arena
-    )
+pub fn sleepable_may_use(ty: MapType, version: Version) -> bool {
+    let since = |major, minor| Span::ALWAYS.since(major, minor).holds(version);
+    match ty {
+        Hash | LruHash | Array => true,
+        PercpuHash | PercpuArray | LruPercpuHash | ArrayOfMaps | HashOfMaps | Ringbuf | UserRingbuf | InodeStorage
+        | SkStorage | TaskStorage | CgrpStorage => since(6, 1),
+        Queue | Stack | Arena => since(6, 12),
+        ProgArray | LpmTrie => since(7, 2),
+        _ => false,
+    }
 }
 
 /// for_each_map_elem.

@@ -4,7 +4,8 @@
 use super::MapType::{self, *};
 use super::flags::*;
 use crate::errno::Errno::{self, E2BIG, EINVAL, ENOTSUPP, EOPNOTSUPP, EPERM, ERANGE};
-use crate::profile::{Caps, Config};
+use crate::profile::{Caps, Config, Profile, Version};
+use crate::span::Span;
 
 /// The largest kmalloc.
 const KMALLOC_MAX: u64 = 4 << 20;
@@ -12,9 +13,27 @@ const KMALLOC_MAX: u64 = 4 << 20;
 const PERCPU_MAX: u64 = 32 << 10;
 /// The largest value of a local storage: what is left of 64 KiB beside its element.
 const STORAGE_MAX: u32 = 65_407;
+/// A program's stack.
+const MAX_STACK: u32 = 512;
 /// Flags that say who may read and write.
 const ACCESS: u32 = RDONLY | WRONLY;
 const ACCESS_PROG: u32 = ACCESS | RDONLY_PROG | WRONLY_PROG;
+
+/// Who may use bpf(2) at all is asked before anything else, and devmaps ask for CAP_NET_ADMIN before they look at attributes.
+const PRIVILEGES_FIRST: Span = Span::ALWAYS.until(6, 12);
+/// Elements of hash tables had to fit beside a stack, and their keys on it.
+const HASH_BESIDE_STACK: Span = Span::ALWAYS.until(6, 1);
+/// An array's value had to be one that kmalloc could give.
+const ARRAY_VALUE_KMALLOC: Span = Span::ALWAYS.until(6, 1);
+/// A cgroup storage was at most a page.
+const CGROUP_STORAGE_PAGE: Span = Span::ALWAYS.until(6, 1);
+/// What an LPM trie's node takes beside key and value.
+const TRIE_NODE_WITH_RCU: Span = Span::ALWAYS.until(6, 18);
+
+/// That a map cannot be both read-only and write-only is said last.
+const ACCESS_CHECKED_LAST: Span = Span::ALWAYS.since(7, 2);
+/// A ring buffer may overwrite its oldest records.
+const RING_OVERWRITES: Span = Span::ALWAYS.since(6, 19);
 
 /// The attributes of BPF_MAP_CREATE that decide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,14 +53,25 @@ pub struct CreateAttr<'a> {
 }
 
 /// Whether such a map can be made. `Err` is the errno of the first check that fails.
-pub fn check_create(attr: &CreateAttr<'_>, config: &Config, caps: Caps) -> Result<(), Errno> {
+pub fn check_create(attr: &CreateAttr<'_>, profile: &Profile) -> Result<(), Errno> {
+    let &Profile { version, ref config, caps, .. } = profile;
     let a = CreateAttr { map_flags: attr.map_flags & !TOKEN_FD, ..*attr };
+    let usable = ensure(!config.unprivileged_disabled || caps.has_bpf(), EPERM);
+    if PRIVILEGES_FIRST.holds(version) {
+        usable?;
+    }
+    let access = ensure(a.map_flags & ACCESS != ACCESS, EINVAL);
     check_common(&a)?;
-    let ty = MapType::from_raw(a.map_type).ok_or(EINVAL)?;
-    early(ty, &a, caps)?;
-    privileges(ty, config, caps)?;
-    late(ty, &a, config)?;
-    check_name(a.name)
+    if !ACCESS_CHECKED_LAST.holds(version) {
+        access?;
+    }
+    let ty = MapType::from_raw(a.map_type).filter(|ty| profile.has_map(*ty)).ok_or(EINVAL)?;
+    early(ty, &a, caps, version)?;
+    usable?;
+    privileges(ty, caps)?;
+    late(ty, &a, config, version)?;
+    check_name(a.name)?;
+    access
 }
 
 fn ensure(ok: bool, errno: Errno) -> Result<(), Errno> {
@@ -55,8 +85,7 @@ fn check_common(a: &CreateAttr<'_>) -> Result<(), Errno> {
     } else {
         ensure(a.btf_key_type_id == 0 || a.btf_value_type_id != 0, EINVAL)?;
     }
-    ensure(a.map_extra == 0 || matches!(MapType::from_raw(a.map_type), Some(BloomFilter | Arena)), EINVAL)?;
-    ensure(a.map_flags & ACCESS != ACCESS, EINVAL)
+    ensure(a.map_extra == 0 || matches!(MapType::from_raw(a.map_type), Some(BloomFilter | Arena)), EINVAL)
 }
 
 /// Only these flags, and not both of the program-side pair.
@@ -70,10 +99,10 @@ fn percpu_fits(value_size: u32) -> bool {
 }
 
 /// The checks before the privileges.
-fn early(ty: MapType, a: &CreateAttr<'_>, caps: Caps) -> Result<(), Errno> {
+fn early(ty: MapType, a: &CreateAttr<'_>, caps: Caps, version: Version) -> Result<(), Errno> {
     match ty {
-        Hash | PercpuHash | LruHash | LruPercpuHash | HashOfMaps => hash_early(ty, a, caps),
-        Array | PercpuArray | ProgArray | CgroupArray | ArrayOfMaps | PerfEventArray => array_early(ty, a),
+        Hash | PercpuHash | LruHash | LruPercpuHash | HashOfMaps => hash_early(ty, a, caps, version),
+        Array | PercpuArray | ProgArray | CgroupArray | ArrayOfMaps | PerfEventArray => array_early(ty, a, version),
         ReuseportSockarray => {
             flags_within(a, NUMA_NODE | ACCESS_PROG)?;
             ensure(matches!(a.value_size, 4 | 8) && a.max_entries > 0 && a.key_size == 4, EINVAL)
@@ -91,6 +120,7 @@ fn early(ty: MapType, a: &CreateAttr<'_>, caps: Caps) -> Result<(), Errno> {
             ensure(a.value_size <= STORAGE_MAX, E2BIG)
         }
         Devmap | DevmapHash => {
+            ensure(!PRIVILEGES_FIRST.holds(version) || caps.has_net_admin(), EPERM)?;
             ensure(a.max_entries > 0 && a.key_size == 4 && matches!(a.value_size, 4 | 8), EINVAL)?;
             ensure(a.map_flags & !(NUMA_NODE | ACCESS) == 0, EINVAL)?;
             ensure(ty == Devmap || a.max_entries <= 1 << 31, EINVAL)
@@ -103,7 +133,7 @@ fn early(ty: MapType, a: &CreateAttr<'_>, caps: Caps) -> Result<(), Errno> {
     }
 }
 
-fn hash_early(ty: MapType, a: &CreateAttr<'_>, caps: Caps) -> Result<(), Errno> {
+fn hash_early(ty: MapType, a: &CreateAttr<'_>, caps: Caps, version: Version) -> Result<(), Errno> {
     let percpu = matches!(ty, PercpuHash | LruPercpuHash);
     let lru = matches!(ty, LruHash | LruPercpuHash);
     let flag = |f| a.map_flags & f != 0;
@@ -115,11 +145,16 @@ fn hash_early(ty: MapType, a: &CreateAttr<'_>, caps: Caps) -> Result<(), Errno> 
     ensure(!lru || !flag(NO_PREALLOC), ENOTSUPP)?;
     ensure(!flag(NUMA_NODE) || !(percpu || flag(NO_COMMON_LRU)), EINVAL)?;
     ensure(a.max_entries > 0 && a.key_size > 0 && a.value_size > 0, EINVAL)?;
-    ensure(u64::from(a.key_size) + u64::from(a.value_size) < KMALLOC_MAX - 48, E2BIG)?;
+    match HASH_BESIDE_STACK.holds(version) {
+        true => {
+            ensure(a.key_size <= MAX_STACK && u64::from(a.value_size) < KMALLOC_MAX - 48 - u64::from(MAX_STACK), E2BIG)?
+        }
+        false => ensure(u64::from(a.key_size) + u64::from(a.value_size) < KMALLOC_MAX - 48, E2BIG)?,
+    }
     ensure(!percpu || percpu_fits(a.value_size), E2BIG)
 }
 
-fn array_early(ty: MapType, a: &CreateAttr<'_>) -> Result<(), Errno> {
+fn array_early(ty: MapType, a: &CreateAttr<'_>, version: Version) -> Result<(), Errno> {
     let allowed = match ty {
         Array => NUMA_NODE | ACCESS_PROG | MMAPABLE | INNER_MAP,
         PercpuArray => ACCESS_PROG,
@@ -131,12 +166,12 @@ fn array_early(ty: MapType, a: &CreateAttr<'_>) -> Result<(), Errno> {
     }
     ensure(a.max_entries > 0 && a.key_size == 4 && a.value_size > 0, EINVAL)?;
     flags_within(a, allowed)?;
-    ensure(a.value_size <= i32::MAX as u32, E2BIG)?;
+    let largest = if ARRAY_VALUE_KMALLOC.holds(version) { KMALLOC_MAX } else { i32::MAX as u64 };
+    ensure(u64::from(a.value_size) <= largest, E2BIG)?;
     ensure(ty != PercpuArray || percpu_fits(a.value_size), E2BIG)
 }
 
-fn privileges(ty: MapType, config: &Config, caps: Caps) -> Result<(), Errno> {
-    ensure(!config.unprivileged_disabled || caps.has_bpf(), EPERM)?;
+fn privileges(ty: MapType, caps: Caps) -> Result<(), Errno> {
     let granted = match ty {
         Sockmap | Sockhash | Devmap | DevmapHash | Xskmap => caps.has_net_admin(),
         SkStorage | InodeStorage | TaskStorage | CgrpStorage | BloomFilter | LpmTrie | ReuseportSockarray
@@ -148,7 +183,7 @@ fn privileges(ty: MapType, config: &Config, caps: Caps) -> Result<(), Errno> {
 }
 
 /// The checks of the allocation.
-fn late(ty: MapType, a: &CreateAttr<'_>, config: &Config) -> Result<(), Errno> {
+fn late(ty: MapType, a: &CreateAttr<'_>, config: &Config, version: Version) -> Result<(), Errno> {
     match ty {
         Hash | PercpuHash | LruHash | LruPercpuHash => ensure(a.max_entries <= 1 << 31, E2BIG),
         ArrayOfMaps => inner_template(a),
@@ -162,7 +197,8 @@ fn late(ty: MapType, a: &CreateAttr<'_>, config: &Config) -> Result<(), Errno> {
             ensure(a.map_flags & NO_PREALLOC != 0 && a.max_entries > 0, EINVAL)?;
             flags_within(a, u32::MAX)?;
             ensure((5..=260).contains(&a.key_size), EINVAL)?;
-            ensure(a.value_size > 0 && u64::from(a.value_size) <= KMALLOC_MAX - 280, EINVAL)
+            let beside = 256 + if TRIE_NODE_WITH_RCU.holds(version) { 40 } else { 24 };
+            ensure(a.value_size > 0 && u64::from(a.value_size) <= KMALLOC_MAX - beside, EINVAL)
         }
         Sockmap | Sockhash => {
             ensure(a.max_entries > 0 && matches!(a.value_size, 4 | 8), EINVAL)?;
@@ -180,7 +216,11 @@ fn late(ty: MapType, a: &CreateAttr<'_>, config: &Config) -> Result<(), Errno> {
             ensure(a.map_flags & !(NUMA_NODE | ACCESS) == 0, EINVAL)
         }
         CgroupStorage | PercpuCgroupStorage => {
-            let largest = if ty == CgroupStorage { STORAGE_MAX } else { PERCPU_MAX as u32 };
+            let largest = match ty {
+                _ if CGROUP_STORAGE_PAGE.holds(version) => config.page_size,
+                CgroupStorage => STORAGE_MAX,
+                _ => PERCPU_MAX as u32,
+            };
             ensure(matches!(a.key_size, 8 | 16) && a.value_size > 0, EINVAL)?;
             ensure(a.value_size <= largest, E2BIG)?;
             flags_within(a, NUMA_NODE | ACCESS_PROG)?;
@@ -192,7 +232,9 @@ fn late(ty: MapType, a: &CreateAttr<'_>, config: &Config) -> Result<(), Errno> {
             ensure(a.map_extra <= 15, EINVAL)
         }
         Ringbuf | UserRingbuf => {
-            ensure(a.map_flags & !NUMA_NODE == 0 && a.key_size == 0 && a.value_size == 0, EINVAL)?;
+            let overwrites = ty == Ringbuf && RING_OVERWRITES.holds(version);
+            let allowed = if overwrites { NUMA_NODE | RB_OVERWRITE } else { NUMA_NODE };
+            ensure(a.map_flags & !allowed == 0 && a.key_size == 0 && a.value_size == 0, EINVAL)?;
             ensure(a.max_entries.is_power_of_two() && a.max_entries.is_multiple_of(config.page_size), EINVAL)
         }
         Arena => arena(a, config),
@@ -247,7 +289,7 @@ mod tests {
             inner: Some(Array.raw()),
             ..CreateAttr::default()
         };
-        check_create(&attr, &Config::default(), Caps::ALL)
+        check_create(&attr, &Profile::default())
     }
 
     #[test]
@@ -278,7 +320,10 @@ mod tests {
             max_entries,
             ..CreateAttr::default()
         };
-        let with = |a: &CreateAttr<'_>, caps| check_create(a, &Config::default(), caps);
+        let with = |a: &CreateAttr<'_>, caps| {
+            let profile = Profile { config: Config::default(), ..Profile::default() };
+            check_create(a, &profile.with_caps(caps))
+        };
         let bpf = Caps { bpf: true, ..Caps::NONE };
         assert_eq!(with(&attr(Array, 1), Caps::NONE), Err(EPERM));
         assert_eq!(with(&attr(Array, 0), Caps::NONE), Err(EINVAL));

@@ -139,5 +139,15 @@ Changes {
     cast_to_void "6.17.13";
     /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.
     ld_abs_returns "6.18.44";
+    /// `*(u32 *)(ctx) = imm` is a store like any other; before, none into a context was accepted.
+    st_into_ctx "6.12.117";
+    /// Arguments of tracing programs are trusted pointers where the kernel vouches for them; before, there were none.
+    trusted_arguments "6.12.117";
+    /// Structs may be passed to functions that programs trace.
+    struct_arguments "6.1.192";
+    /// An accepted access to a context that the rewrite has no code for is reported as a bug of the verifier.
+    conversion_reported "6.16.12";
+    /// Any system call may be modified and slept in; before, only with CONFIG_FUNCTION_ERROR_INJECTION.
+    syscalls_modifiable "7.2.13";
 }
 }

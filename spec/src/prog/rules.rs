@@ -4,6 +4,8 @@
 use super::{AttachType, ProgContext, ProgType};
 use crate::kfunc::Hooks;
 use crate::lsm;
+use crate::profile::Version;
+use crate::span::Span;
 
 /// Licenses that count as GPL-compatible.
 pub const GPL_COMPATIBLE: [&str; 6] =
@@ -63,7 +65,7 @@ pub fn fixup_attach_type(ty: ProgType, attach: u32) -> u32 {
 }
 
 /// Whether a (fixed-up) `expected_attach_type` is accepted at load.
-pub fn attach_type_valid(ty: ProgType, attach: u32) -> bool {
+pub fn attach_type_valid(ty: ProgType, attach: u32, version: Version) -> bool {
     match ty {
         ProgType::CgroupSkb => matches!(attach, 0 | 1),
         ProgType::CgroupSock => matches!(attach, 2 | 12 | 13 | 34),
@@ -73,7 +75,8 @@ pub fn attach_type_valid(ty: ProgType, attach: u32) -> bool {
         ProgType::SkReuseport => matches!(attach, 39 | 40),
         ProgType::Netfilter => attach == AttachType::Netfilter.raw(),
         ProgType::Syscall | ProgType::Ext => attach == 0,
-        _ => true,
+        // Tracing many functions at once.
+        _ => ty == ProgType::Tracing || !matches!(attach, 59..=61) || !since(7, 2).holds(version),
     }
 }
 
@@ -83,15 +86,35 @@ pub fn may_have_attach_btf_id(ty: ProgType) -> bool {
 }
 
 /// Whether BPF_F_SLEEPABLE is accepted (SYSCALL requires it).
-pub fn may_be_sleepable(prog: &ProgContext<'_>) -> bool {
+pub fn may_be_sleepable(prog: &ProgContext<'_>, version: Version) -> bool {
     use AttachType::{ModifyReturn, TraceFentry, TraceFexit, TraceIter};
     match prog.prog_type {
         ProgType::Tracing => {
-            matches!(prog.attach(), Some(TraceFentry | TraceFexit | ModifyReturn | TraceIter))
+            Span::ALWAYS.until(6, 12).holds(version)
+                || matches!(prog.attach(), Some(TraceFentry | TraceFexit | ModifyReturn | TraceIter))
         }
-        ProgType::Syscall | ProgType::Lsm | ProgType::Kprobe | ProgType::StructOps => true,
+        ProgType::Kprobe => since(6, 1).holds(version),
+        ProgType::Tracepoint | ProgType::RawTracepoint => since(7, 2).holds(version),
+        ProgType::StructOps => since(6, 12).holds(version),
+        ProgType::Syscall | ProgType::Lsm => true,
         _ => false,
     }
+}
+
+/// Whether TRACING and LSM programs with this attach type have a kernel function as their target. (Either type may be loaded with the
+/// other's.)
+pub fn targets_function(attach: AttachType, version: Version) -> bool {
+    use AttachType::*;
+    match attach {
+        TraceFentry | TraceFexit | ModifyReturn | LsmMac => true,
+        LsmCgroup => since(6, 1).holds(version),
+        TraceFsession => since(7, 0).holds(version),
+        _ => false,
+    }
+}
+
+const fn since(major: u16, minor: u16) -> Span {
+    Span::ALWAYS.since(major, minor)
 }
 
 /// LD_ABS and LD_IND.
@@ -135,6 +158,11 @@ pub fn packet_rules(ty: ProgType) -> PacketRules {
     }
 }
 
+/// Whether what a program returns is known: the kernel refuses a TRACING program with an attach type of LSM when it returns.
+pub fn may_return(prog: &ProgContext<'_>) -> bool {
+    prog.prog_type != ProgType::Tracing || !matches!(prog.attach(), Some(AttachType::LsmMac | AttachType::LsmCgroup))
+}
+
 /// What R0 must be at the exit of the main program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReturnRule {
@@ -150,7 +178,7 @@ pub enum ReturnRule {
 
 /// The return rule of everything but STRUCT_OPS (whose rule depends on the member's BTF: a `void` member is `Unchecked`, one that
 /// returns a struct pointer is `Range(0, 0)` unless R0 is such a pointer, any other is `Any`, which is the answer here).
-pub fn return_rule(prog: &ProgContext<'_>) -> ReturnRule {
+pub fn return_rule(prog: &ProgContext<'_>, version: Version) -> ReturnRule {
     use AttachType as A;
     use ReturnRule::{Any, Range};
     match prog.prog_type {
@@ -166,7 +194,7 @@ pub fn return_rule(prog: &ProgContext<'_>) -> ReturnRule {
                 | A::CgroupInet6Getsockname
                 | A::CgroupUnixGetsockname,
             ) => Range(1, 1),
-            Some(A::CgroupInet4Bind | A::CgroupInet6Bind) => Range(0, 3),
+            Some(A::CgroupInet4Bind | A::CgroupInet6Bind) if since(6, 1).holds(version) => Range(0, 3),
             _ => Range(0, 1),
         },
         ProgType::CgroupSkb if prog.attaches_as(A::CgroupInetEgress) => Range(0, 3),
@@ -184,20 +212,22 @@ pub fn return_rule(prog: &ProgContext<'_>) -> ReturnRule {
             _ => Any,
         },
         ProgType::Kprobe => match prog.attach() {
-            Some(A::TraceKprobeSession | A::TraceUprobeSession) => Range(0, 1),
+            Some(A::TraceKprobeSession) if since(6, 12).holds(version) => Range(0, 1),
+            Some(A::TraceUprobeSession) if since(6, 13).holds(version) => Range(0, 1),
             _ => Any,
         },
-        ProgType::Lsm => lsm_return_rule(prog),
+        ProgType::Lsm => lsm_return_rule(prog, version),
         _ => Any,
     }
 }
 
-fn lsm_return_rule(prog: &ProgContext<'_>) -> ReturnRule {
-    let hook = lsm::hook(prog.target);
+fn lsm_return_rule(prog: &ProgContext<'_>, version: Version) -> ReturnRule {
+    let hook = lsm::hook(prog.target, version);
     let void = hook.is_some_and(|h| h.returns == lsm::Returns::Void);
     match (prog.attaches_as(AttachType::LsmCgroup), void) {
         (true, true) => ReturnRule::Range(1, 1),
         (true, false) => ReturnRule::Range(0, 1),
+        (false, _) if !since(6, 12).holds(version) => ReturnRule::Any,
         (false, true) => ReturnRule::Unchecked,
         (false, false) => match hook.map(|h| h.returns) {
             Some(lsm::Returns::Bool) => ReturnRule::Range32(0, 1),
@@ -261,19 +291,28 @@ pub fn may_update_sockmap(prog: &ProgContext<'_>, delete: bool) -> bool {
     }
 }
 
-/// Functions that TRACING programs may not attach to.
-pub const TRACING_DENIED: [&str; 8] = [
-    "migrate_disable",
-    "migrate_enable",
-    "___migrate_enable",
-    "rcu_read_unlock_strict",
-    "preempt_count_add",
-    "preempt_count_sub",
-    "__rcu_read_lock",
-    "__rcu_read_unlock",
+/// Functions that TRACING programs may not attach to, and since when.
+pub const TRACING_DENIED: [(&str, Span); 8] = [
+    ("migrate_disable", Span::ALWAYS),
+    ("migrate_enable", Span::ALWAYS),
+    ("___migrate_enable", Span::ALWAYS),
+    ("rcu_read_unlock_strict", since(6, 1)),
+    ("preempt_count_add", since(6, 12)),
+    ("preempt_count_sub", since(6, 12)),
+    ("__rcu_read_lock", since(6, 12)),
+    ("__rcu_read_unlock", since(6, 12)),
 ];
 
-/// Functions that never return: no FEXIT, no MODIFY_RETURN.
+pub fn tracing_denied(function: &str, version: Version) -> bool {
+    TRACING_DENIED.iter().any(|(name, span)| *name == function && span.holds(version))
+}
+
+/// Whether FEXIT and MODIFY_RETURN programs are refused because the function never returns.
+pub fn never_returns(function: &str, version: Version) -> bool {
+    since(6, 12).holds(version) && NORETURN.contains(&function)
+}
+
+/// Functions that never return.
 pub const NORETURN: [&str; 12] = [
     "__x64_sys_exit",
     "__x64_sys_exit_group",

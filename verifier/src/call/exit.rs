@@ -2,7 +2,7 @@
 
 use crate::env::Verifier;
 use crate::reg::Kind;
-use crate::reject::errno::EINVAL;
+use crate::reject::errno::{EINVAL, ENOTSUPP};
 use crate::reject::{R, Reject};
 use crate::value::{Scalar, Tnum};
 use crate::walk::Flow;
@@ -92,6 +92,9 @@ impl Verifier<'_> {
             return Ok(());
         }
         self.check_reg_read(regno)?;
+        if is_main && !in_async && !spec::prog::may_return(&self.prog_context()) {
+            return Err(Reject::Silent { errno: ENOTSUPP });
+        }
         if self.is_pointer(regno) && !self.privs.ptr_leaks {
             return Err(Reject::ReturnLeaks { reg: regno });
         }
@@ -123,7 +126,7 @@ impl Verifier<'_> {
         match self.prog_type {
             // A member that returns a pointer may return NULL; the pointer itself was taken before.
             ProgType::StructOps if self.struct_ops_returns_pointer() => ReturnRule::Range(0, 0),
-            _ => spec::prog::return_rule(&self.prog_context()),
+            _ => spec::prog::return_rule(&self.prog_context(), self.profile.version),
         }
     }
 
@@ -131,7 +134,7 @@ impl Verifier<'_> {
     fn exit_needs_no_value(&mut self, regno: u8) -> R<bool> {
         match self.prog_type {
             ProgType::Lsm if !self.attaches_as(AttachType::LsmCgroup) => {
-                Ok(spec::prog::return_rule(&self.prog_context()) == ReturnRule::Unchecked)
+                Ok(spec::prog::return_rule(&self.prog_context(), self.profile.version) == ReturnRule::Unchecked)
             }
             ProgType::StructOps => {
                 if self.struct_ops_returns_void() {
@@ -170,7 +173,8 @@ impl Verifier<'_> {
     fn is_lsm_cgroup_void(&self) -> bool {
         self.prog_type == ProgType::Lsm
             && self.attaches_as(AttachType::LsmCgroup)
-            && spec::lsm::hook(self.prog_context().target).is_some_and(|h| h.returns == spec::lsm::Returns::Void)
+            && spec::lsm::hook(self.prog_context().target, self.profile.version)
+                .is_some_and(|h| h.returns == spec::lsm::Returns::Void)
     }
 
     pub(super) fn check_result_range(&self, regno: u8, range: (i64, i64), is_32bit: bool, context: Context) -> R {

@@ -135,7 +135,7 @@ impl Verifier<'_> {
     /// The "allowed" hook that a few prototypes have.
     fn helper_check_passes(&self, check: AllowCheck) -> bool {
         let prog = self.prog_context();
-        let lsm_sleepable = || spec::lsm::hook(prog.target).is_some_and(|h| h.sleepable);
+        let lsm_sleepable = || spec::lsm::hook(prog.target, self.profile.version).is_some_and(|h| h.sleepable);
         match check {
             AllowCheck::DPath => match prog.prog_type {
                 ProgType::Tracing if prog.attaches_as(AttachType::TraceIter) => true,
@@ -203,8 +203,8 @@ impl Verifier<'_> {
                 Err(Reject::DynptrFromMem { ty: self.reg(1).ty })
             }
             id::SET_RETVAL if self.prog_type == ProgType::Lsm && self.attaches_as(AttachType::LsmCgroup) => {
-                let void =
-                    spec::lsm::hook(self.prog_context().target).is_some_and(|h| h.returns == spec::lsm::Returns::Void);
+                let void = spec::lsm::hook(self.prog_context().target, self.profile.version)
+                    .is_some_and(|h| h.returns == spec::lsm::Returns::Void);
                 if void { Err(Reject::LsmVoidRetval) } else { Ok(()) }
             }
             id::PER_CPU_PTR | id::THIS_CPU_PTR if call.percpu_object => {

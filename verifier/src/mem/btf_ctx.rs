@@ -118,7 +118,7 @@ impl Verifier<'_> {
     fn context_return(&mut self, args: &Args, func: String) -> R<Result<u32, Option<Loaded>>> {
         match AttachType::from_raw(self.attach_type).filter(|_| self.prog_type != ProgType::StructOps) {
             Some(AttachType::LsmMac) => {
-                let range = match spec::lsm::hook(&self.target.name).map(|h| h.returns) {
+                let range = match spec::lsm::hook(&self.target.name, self.profile.version).map(|h| h.returns) {
                     Some(Returns::Int) => Some((-4095, 0)),
                     Some(Returns::Bool) => Some((0, 1)),
                     _ => None,
@@ -176,7 +176,7 @@ impl Verifier<'_> {
             Some(IterArg::Ptr { name, trusted, nullable }) => {
                 let Some(id) = args.btf.find_by_name_kind(name, BtfKind::Struct) else { return Ok(None) };
                 let mut ty = RegType::of(Kind::Btf);
-                if *trusted {
+                if *trusted && self.profile.changes.trusted_arguments {
                     ty = ty.with(Flags::TRUSTED);
                 }
                 if *nullable {
@@ -224,7 +224,7 @@ impl Verifier<'_> {
         }
         if self.prog_type == ProgType::Tracing
             && self.attach_type == AttachType::TraceRawTp.raw()
-            && let Some(row) = spec::tracing::raw_tp(&self.target.name)
+            && let Some(row) = spec::tracing::raw_tp(&self.target.name, self.profile.version)
         {
             if row.may_be_null(i as u32) {
                 flags = flags | Flags::MAYBE_NULL;
@@ -262,8 +262,9 @@ impl Verifier<'_> {
 
     fn context_pointers_trusted(&self) -> bool {
         match self.prog_type {
+            _ if !self.profile.changes.trusted_arguments => false,
             ProgType::StructOps => true,
-            ProgType::Lsm => spec::lsm::hook(&self.target.name).is_none_or(|h| !h.untrusted),
+            ProgType::Lsm => spec::lsm::hook(&self.target.name, self.profile.version).is_none_or(|h| !h.untrusted),
             _ => [AttachType::TraceRawTp, AttachType::TraceIter].iter().any(|a| a.raw() == self.attach_type),
         }
     }

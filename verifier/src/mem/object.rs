@@ -24,7 +24,7 @@ impl Verifier<'_> {
             Kind::TcpSock => FieldReg::TcpSock,
             _ => FieldReg::XdpSock,
         };
-        let Some(found) = spec::ctx::reg_access(fields, off, q.size, AccessKind::Read) else {
+        let Some(found) = spec::ctx::reg_access(fields, self.profile.version, off, q.size, AccessKind::Read) else {
             return Err(Reject::InvalidSockAccess { reg: q.base, ty: reg.ty, off, size: q.size });
         };
         self.note_conversion(found.conversion_fails);

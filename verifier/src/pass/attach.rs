@@ -33,7 +33,7 @@ impl Verifier<'_> {
         if self.prog_type == ProgType::Syscall {
             return if sleepable { Ok(()) } else { Err(Reject::SyscallNotSleepable) };
         }
-        if sleepable && !spec::prog::may_be_sleepable(&self.prog_context()) {
+        if sleepable && !spec::prog::may_be_sleepable(&self.prog_context(), self.profile.version) {
             return Err(Reject::TypeNotSleepable);
         }
         match self.prog_type {
@@ -80,13 +80,7 @@ impl Verifier<'_> {
                 };
                 self.target = Target { name: target.to_owned(), func: name.clone(), proto: Some(proto) };
             }
-            Some(
-                AttachType::TraceFentry
-                | AttachType::TraceFexit
-                | AttachType::ModifyReturn
-                | AttachType::LsmMac
-                | AttachType::LsmCgroup,
-            ) => {
+            Some(attach) if spec::prog::targets_function(attach, self.profile.version) => {
                 let proto = self.target_function(&btf, id, &name)?;
                 let short = match self.prog_type {
                     ProgType::Lsm => name.strip_prefix("bpf_lsm_").unwrap_or(&name),
@@ -100,11 +94,11 @@ impl Verifier<'_> {
         if self.prog_type == ProgType::Lsm {
             return self.check_lsm_hook(id, &name);
         }
-        if spec::prog::TRACING_DENIED.contains(&name.as_str()) {
+        if spec::prog::tracing_denied(&name, self.profile.version) {
             return Err(Reject::TracingDenied { name });
         }
         if matches!(attach, Some(AttachType::TraceFexit | AttachType::ModifyReturn))
-            && spec::prog::NORETURN.contains(&name.as_str())
+            && spec::prog::never_returns(&name, self.profile.version)
         {
             return Err(Reject::TracesNoreturn { name });
         }
@@ -127,18 +121,18 @@ impl Verifier<'_> {
             return Err(Reject::AttachNotFunction { id });
         }
         let Some(proto) = btf.func_proto(id) else { return Err(Reject::Silent { errno: EINVAL }) };
-        check_prototype(btf, name, proto, MAX_ARGS)?;
+        check_prototype(btf, name, proto, MAX_ARGS, self.profile.changes.struct_arguments)?;
         Ok(proto)
     }
 
     /// Sleepable programs and return-value changers need a function that expects them.
     fn check_function_target(&self, name: &str) -> R {
-        let registered = spec::kfunc::fmod_ret_target(name);
-        let injectable =
-            self.profile.config.error_injection && ERROR_INJECTABLE_PREFIXES.iter().any(|p| name.starts_with(p));
+        let registered = spec::kfunc::fmod_ret_target(name, self.profile.version);
+        let injects = self.profile.config.error_injection || self.profile.changes.syscalls_modifiable;
+        let injectable = injects && ERROR_INJECTABLE_PREFIXES.iter().any(|p| name.starts_with(p));
         if self.is_sleepable() {
             let ok = match self.prog_type {
-                ProgType::Lsm => spec::lsm::hook(name).is_some_and(|h| h.sleepable),
+                ProgType::Lsm => spec::lsm::hook(name, self.profile.version).is_some_and(|h| h.sleepable),
                 ProgType::Tracing => {
                     (injectable && !SLEEP_DENIED.contains(&name))
                         || registered.is_some_and(|k| k.flags.contains(spec::kfunc::Flags::SLEEPABLE))
@@ -162,7 +156,7 @@ impl Verifier<'_> {
         if !spec::prog::is_gpl_compatible(&self.prog.license) {
             return Err(Reject::LsmNeedsGpl);
         }
-        match name.starts_with("bpf_lsm_").then(|| spec::lsm::hook(name)).flatten() {
+        match name.starts_with("bpf_lsm_").then(|| spec::lsm::hook(name, self.profile.version)).flatten() {
             Some(h) if h.disabled => Err(Reject::LsmHookDisabled { id, name: name.to_owned() }),
             Some(_) => Ok(()),
             None => Err(Reject::AttachWrongName { id, name: name.to_owned() }),
@@ -201,8 +195,8 @@ impl Verifier<'_> {
     }
 }
 
-/// Can a trampoline pass these arguments? Also asked of kfuncs.
-pub fn check_prototype(btf: &Btf, name: &str, proto: u32, max: usize) -> R {
+/// Can a trampoline pass these arguments, structs among them? Also asked of kfuncs.
+pub fn check_prototype(btf: &Btf, name: &str, proto: u32, max: usize, structs: bool) -> R {
     let name = || name.to_owned();
     let params: Vec<_> = btf.params(proto).collect();
     if params.len() > max {
@@ -218,7 +212,7 @@ pub fn check_prototype(btf: &Btf, name: &str, proto: u32, max: usize) -> R {
         }
         match type_size(btf, p.type_id) {
             Some((0, _)) => return Err(Reject::VoidArg { name: name() }),
-            Some((s, _)) if s <= MAX_ARG_SIZE => {}
+            Some((s, is_struct)) if s <= MAX_ARG_SIZE && (structs || !is_struct) => {}
             _ => return Err(Reject::BadArgType { name: name(), arg: i, ty: kind_name(btf, p.type_id) }),
         }
     }

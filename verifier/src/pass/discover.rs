@@ -124,7 +124,13 @@ impl Verifier<'_> {
                 Err(Reject::unsupported("programs bound to a device"))
             };
         }
-        crate::pass::attach::check_prototype(&btf, btf.name(id), proto, MAX_KFUNC_ARGS)
+        crate::pass::attach::check_prototype(
+            &btf,
+            btf.name(id),
+            proto,
+            MAX_KFUNC_ARGS,
+            self.profile.changes.struct_arguments,
+        )
     }
 
     /// Start of the function that the main program's BTF names as its exception callback.

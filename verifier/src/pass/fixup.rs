@@ -118,7 +118,10 @@ impl Verifier<'_> {
     /// Context and socket accesses that pass the walk and fail when they are converted.
     fn check_late_context(&self) -> R {
         if self.late_ctx_failure {
-            return Err(Reject::bug("error during ctx access conversion (0)"));
+            return Err(match self.profile.changes.conversion_reported {
+                true => Reject::bug("error during ctx access conversion (0)"),
+                false => Reject::ContextNotConverted,
+            });
         }
         Ok(())
     }

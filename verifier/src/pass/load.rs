@@ -16,7 +16,7 @@ fn silent(errno: i32) -> R {
 }
 
 pub fn check(p: &Program, profile: &Profile) -> R {
-    if p.flags & !prog::flags::ALL != 0 {
+    if p.flags & !prog::flags::accepted(profile.version) != 0 {
         return silent(EINVAL);
     }
     let caps = profile.caps;
@@ -42,7 +42,7 @@ pub fn check(p: &Program, profile: &Profile) -> R {
     if p.attach_btf_id != 0 && (p.attach_btf_id > MAX_BTF_ID || !prog::may_have_attach_btf_id(ty)) {
         return silent(EINVAL);
     }
-    if !prog::attach_type_valid(ty, prog::fixup_attach_type(ty, p.expected_attach_type)) {
+    if !profile.has_attach(ty, p.expected_attach_type) {
         return silent(EINVAL);
     }
     if !type_exists(ty, profile) {

@@ -119,7 +119,7 @@ impl Verifier<'_> {
         if ty == MapType::StructOps {
             return Err(Reject::StructOpsMap);
         }
-        if self.is_sleepable() && !spec::map::sleepable_may_use(ty) {
+        if self.is_sleepable() && !spec::map::sleepable_may_use(ty, self.profile.version) {
             return Err(Reject::SleepableMap);
         }
         let same_type = |t: MapType| used.iter().any(|u| self.map(*u).ty == Some(t));

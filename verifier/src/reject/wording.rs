@@ -17,6 +17,11 @@ const fn before(major: u16, minor: u16) -> Range {
     Range(series(0, 0), series(major, minor))
 }
 
+/// Kernels of this series and newer ones.
+const fn from(major: u16, minor: u16) -> Range {
+    Range(series(major, minor), Version { major: u16::MAX, minor: u16::MAX, patch: u16::MAX })
+}
+
 macro_rules! wordings {
     ($( $range:expr, $pattern:pat $(if $guard:expr)? => $text:literal $(, $arg:expr)*; )*) => {
         /// The kernel's own words, where they are not those of the row. The first row that fits counts.
@@ -71,6 +76,13 @@ wordings! {
     before(6, 12), Reject::MisalignedPacket { base, var: TnumText(v), fixed, off, size } =>
         "misaligned packet access off {base}+({:#x}; {:#x})+{fixed}+{off} size {size}\n", v.value, v.mask;
     before(6, 12), Reject::ArgReleaseOffset { reg } => "R{reg} must have zero offset when passed to release func\n";
+    before(6, 1), Reject::TypeNotSleepable => "Only fentry/fexit/fmod_ret and lsm programs can be sleepable\n";
+    before(6, 12), Reject::TypeNotSleepable =>
+        "Only fentry/fexit/fmod_ret, lsm, and kprobe/uprobe programs can be sleepable\n";
+    before(6, 16), Reject::TracingDenied { .. } => "";
+    before(6, 18), Reject::TracesNoreturn { .. } => "Attaching fexit/fmod_ret to __noreturn functions is rejected.\n";
+    from(7, 0), Reject::TracesNoreturn { name } =>
+        "Attaching fexit/fsession/fmod_ret to __noreturn function '{name}' is rejected.\n";
     before(6, 12), Reject::HelperNotOffered { func } => "unknown func {func}\n";
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 use isa::Insn;
 use spec::Profile;
 use spec::ctx::{self, AccessKind, CtxReg, FieldReg};
+use spec::kernels::Feature;
 use spec::map::CreateAttr;
 use spec::profile::Caps;
 use spec::prog::{ProgContext, ProgType};
@@ -33,16 +34,18 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
         }
         let Some(layout) = profile.ctx(&subject.prog) else { continue };
         for off in offsets(layout.size) {
-            each_access(|kind, imm, size| {
-                let ours = layout.access(Caps::ALL, off.into(), size, kind).map(|a| text(kind, a.reg));
+            each_access(profile, |kind, imm, size| {
+                let found = layout.access(Caps::ALL, off.into(), size, kind);
+                let ours = found.filter(|_| !imm || profile.changes.st_into_ctx).map(|a| text(kind, a.reg));
                 let mut insns = vec![code::set(2, 0), spell(kind, imm, size, 1, off)];
                 insns.extend(code::returning(subject.good_return()));
-                let what = || format!("{} ctx {kind:?} off {off} size {size}", subject.describe());
+                let imm = if imm { " imm" } else { "" };
+                let what = || format!("{} ctx {kind:?} off {off} size {size}{imm}", subject.describe());
                 ask(kernel, &subject, &insns, kind, ours, what, &mut tally);
             });
         }
     }
-    registers(kernel, &mut tally)?;
+    registers(kernel, profile, &mut tally)?;
     Ok(tally)
 }
 
@@ -56,10 +59,11 @@ fn offsets(size: u32) -> Vec<i16> {
     all.into_iter().chain([i16::MIN.into()]).filter_map(|off| i16::try_from(off).ok()).collect()
 }
 
-fn each_access(mut ask: impl FnMut(AccessKind, bool, u32)) {
+fn each_access(profile: &Profile, mut ask: impl FnMut(AccessKind, bool, u32)) {
+    let extends = profile.other().is_none_or(|o| o.kernel.has_feature(Feature::Ldsx));
     for (kind, imm) in SPELLINGS {
         for size in [1, 2, 4, 8] {
-            if (kind, size) != (AccessKind::ReadSx, 8) {
+            if kind != AccessKind::ReadSx || (extends && size != 8) {
                 ask(kind, imm, size);
             }
         }
@@ -85,25 +89,38 @@ fn ask(
     what: impl FnOnce() -> String,
     tally: &mut Tally,
 ) {
-    const REFUSALS: [&str; 4] =
-        ["invalid bpf_context access", " access off=", "cannot write into", "invalid access to flow keys"];
+    const REFUSALS: [&str; 5] = [
+        "invalid bpf_context access",
+        " access off=",
+        "cannot write into",
+        "invalid access to flow keys",
+        "BPF_ST stores into R1 ",
+    ];
+    // Before 6.16, and since.
+    const CONVERSION: [&str; 2] = ["bpf verifier is misconfigured", "error during ctx access conversion"];
     let answer = kernel.load(&subject.load(insns, 2));
     if answer.errno != 0 && answer.log.is_empty() {
         tally.undecided(format!("{} refused with errno {}", subject.prog.prog_type, answer.errno));
     } else if REFUSALS.iter().any(|r| answer.log.contains(r)) {
         tally.compare(what, ours, None);
-    } else if answer.log.contains("error during ctx access conversion") {
+    } else if CONVERSION.iter().any(|c| answer.log.contains(c)) {
         tally.compare(what, ours, Some("conversion fails".to_owned()));
     } else if answer.errno != 0 {
         tally.undecided(answer.log.lines().rev().nth(1).unwrap_or("").to_owned());
     } else if kind == AccessKind::Write {
         tally.compare(what, ours, Some(String::new()));
     } else {
-        // The loaded register as the log shows it, up to its parenthesis; constants and bounds are scalars.
-        let shown = answer.log.rsplit_once("R3=").map_or("", |(_, rest)| rest);
-        let name: String = shown.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-        tally.compare(what, ours, Some(name));
+        tally.compare(what, ours, Some(shown(answer.log).to_owned()));
     }
+}
+
+/// The kind of the register R3 as the log shows it last, up to its parenthesis.
+pub fn shown(log: &str) -> &str {
+    // Older kernels mark what the instruction wrote, and called numbers something else.
+    let value = |at: usize| log[at + 2..].strip_prefix("_w").unwrap_or(&log[at + 2..]).strip_prefix('=');
+    let rest = log.rmatch_indices("R3").find_map(|(at, _)| value(at)).unwrap_or("");
+    let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(rest.len());
+    if &rest[..end] == "inv" { "scalar" } else { &rest[..end] }
 }
 
 /// A register kind as the log names it; nothing for stores.
@@ -126,15 +143,15 @@ fn text(kind: AccessKind, reg: CtxReg) -> String {
 }
 
 /// Socket-like registers: programs that obtain one in r0, then use it.
-fn registers(kernel: &mut Kernel, tally: &mut Tally) -> Result<()> {
+fn registers(kernel: &mut Kernel, profile: &Profile, tally: &mut Tally) -> Result<()> {
     let xskmap = xskmap(kernel)?;
     for reg in [FieldReg::Sock, FieldReg::SockCommon, FieldReg::TcpSock, FieldReg::XdpSock, FieldReg::FlowKeys] {
         let (ty, prologue) = obtain(reg, &xskmap);
         let subject = Subject::of(ProgContext::of(ty));
-        for off in offsets(ctx::reg_layout(reg).size) {
-            each_access(|kind, imm, size| {
+        for off in offsets(ctx::reg_layout(reg, profile.version).size) {
+            each_access(profile, |kind, imm, size| {
                 // A store through these is refused whatever the field says, and conversion is not reached.
-                let found = ctx::reg_access(reg, off.into(), size, kind);
+                let found = ctx::reg_access(reg, profile.version, off.into(), size, kind);
                 let ours =
                     found.map(|a| if a.conversion_fails { "conversion fails".to_owned() } else { text(kind, a.reg) });
                 let mut insns = prologue.clone();

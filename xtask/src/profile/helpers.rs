@@ -127,7 +127,7 @@ fn predicted(profile: &Profile, subject: &Subject, license: &str, id: HelperId, 
         Gets::NotOffered
     } else if proto.gpl_only && !prog::is_gpl_compatible(license) {
         Gets::NeedsGpl
-    } else if proto.allow_check.is_some_and(|check| !check.passes(&subject.prog)) {
+    } else if proto.allow_check.is_some_and(|check| !check.passes(&subject.prog, profile.version)) {
         Gets::FailsAllowCheck
     } else if proto.might_sleep && !subject.prog.sleepable {
         Gets::MightSleep

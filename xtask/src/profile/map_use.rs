@@ -3,10 +3,12 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::Result;
+use btf::Kind;
 use spec::Profile;
 use spec::helper::{ArgKind, HelperAvail, PROTOS, Proto};
+use spec::lsm;
 use spec::map::{self, MapType};
-use spec::prog::{self, ProgContext, ProgType};
+use spec::prog::{self, AttachType, ProgContext, ProgType};
 
 use super::Tally;
 use super::code;
@@ -25,7 +27,7 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
             tally.undecided(format!("no {ty} without BTF"));
             continue;
         };
-        in_sleepable(kernel, ty, &fd, &mut tally);
+        in_sleepable(kernel, profile, ty, &fd, &mut tally);
         direct_value(kernel, ty, &fd, &mut tally);
         object(kernel, ty, &fd, &mut tally);
         for proto in PROTOS {
@@ -40,13 +42,30 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
     Ok(tally)
 }
 
-fn in_sleepable(kernel: &mut Kernel, ty: MapType, fd: &OwnedFd, tally: &mut Tally) {
-    let subject = Subject::of(ProgContext { sleepable: true, ..ProgContext::of(ProgType::Kprobe) });
+fn in_sleepable(kernel: &mut Kernel, profile: &Profile, ty: MapType, fd: &OwnedFd, tally: &mut Tally) {
+    let Some(subject) = sleeper(profile) else {
+        tally.undecided("nothing sleeps here");
+        return;
+    };
     let mut insns = code::map(1, fd.as_raw_fd()).to_vec();
     insns.extend(code::returning(0));
     let answer = kernel.load(&subject.load(&insns, 1));
     let refused = answer.log.contains("Sleepable programs can only use");
-    tally.compare(|| format!("{ty} in a sleepable program"), map::sleepable_may_use(ty), !refused);
+    tally.compare(|| format!("{ty} in a sleepable program"), map::sleepable_may_use(ty, profile.version), !refused);
+}
+
+/// A program that sleeps and needs no target, or an LSM hook's.
+fn sleeper(profile: &Profile) -> Option<Subject> {
+    let kprobe = ProgContext { sleepable: true, ..ProgContext::of(ProgType::Kprobe) };
+    if prog::may_be_sleepable(&kprobe, profile.version) {
+        return Some(Subject::of(kprobe));
+    }
+    let attach_type = AttachType::LsmMac.raw();
+    lsm::hooks(profile.version).filter(|h| h.sleepable && !h.disabled).map(|h| h.name).find_map(|target| {
+        let attach_btf_id = profile.btf().find(Kind::Func, &format!("bpf_lsm_{target}"))?;
+        let prog = ProgContext { sleepable: true, attach_type, target, ..ProgContext::of(ProgType::Lsm) };
+        Some(Subject { prog, attach_btf_id })
+    })
 }
 
 fn direct_value(kernel: &mut Kernel, ty: MapType, fd: &OwnedFd, tally: &mut Tally) {

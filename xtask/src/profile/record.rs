@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use btf::Kind;
 use isa::Insn;
 use spec::kernels::Feature;
+use spec::profile::Version;
 use spec::prog::{ProgContext, ProgType};
 use spec::{MapType, Profile, kfunc};
 
@@ -96,7 +97,7 @@ fn offered(kernel: &mut Kernel, profile: &Profile, ty: ProgType) -> Option<BTree
     let mut subjects: Vec<Subject> = subjects::few(profile).into_iter().filter(|s| s.prog.prog_type == ty).collect();
     if subjects.is_empty() {
         let sleepable = ty == ProgType::Syscall;
-        let attach_type = (0..64).find(|&a| spec::prog::attach_type_valid(ty, a)).unwrap_or(0);
+        let attach_type = (0..64).find(|&a| spec::prog::attach_type_valid(ty, a, Version::REFERENCE)).unwrap_or(0);
         subjects.push(Subject::of(ProgContext { sleepable, attach_type, ..ProgContext::of(ty) }));
     }
     for subject in subjects {

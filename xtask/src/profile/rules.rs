@@ -17,15 +17,20 @@ const EPERM: i32 = 1;
 
 pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
     let mut tally = Tally::default();
-    attach_types(kernel, &mut tally);
+    attach_types(kernel, profile, &mut tally);
     privileges(kernel, profile, &mut tally)?;
+    flags(kernel, profile, &mut tally);
     for subject in subjects::all(profile) {
-        if kernel.load(&subject.load(&code::returning(subject.good_return()), 1)).log.is_empty() {
-            tally.undecided(format!("{} is refused before verification", subject.prog.prog_type));
+        sleeping(kernel, profile, &subject, &mut tally);
+        let insns = code::returning(subject.good_return());
+        let answer = kernel.load(&subject.load(&insns, 1));
+        if answer.errno != 0 {
+            let last = answer.log.lines().rfind(|l| !l.starts_with("processed ")).unwrap_or("before verification");
+            // Which targets there are is asked elsewhere.
+            tally.undecided(format!("{} is refused: {last}", subject.describe()));
             continue;
         }
-        sleeping(kernel, &subject, &mut tally);
-        returns(kernel, &subject, &mut tally);
+        returns(kernel, profile, &subject, &mut tally);
         let ld_abs = [code::copy(6, 1), Insn { code: 0x30, ..Insn::default() }];
         says_no(
             kernel,
@@ -41,7 +46,7 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
 }
 
 /// Every attach type number, and some that do not exist.
-fn attach_types(kernel: &mut Kernel, tally: &mut Tally) {
+fn attach_types(kernel: &mut Kernel, profile: &Profile, tally: &mut Tally) {
     for &ty in ProgType::ALL {
         for attach_type in (0..64).chain([1000]) {
             let fixed = prog::fixup_attach_type(ty, attach_type);
@@ -59,7 +64,7 @@ fn attach_types(kernel: &mut Kernel, tally: &mut Tally) {
                 continue;
             }
             let refused = answer.log.is_empty() && answer.errno == EINVAL;
-            tally.compare(|| format!("{ty} attach type {attach_type}"), prog::attach_type_valid(ty, fixed), !refused);
+            tally.compare(|| format!("{ty} attach type {attach_type}"), profile.has_attach(ty, attach_type), !refused);
         }
     }
 }
@@ -93,20 +98,34 @@ fn privileges(kernel: &mut Kernel, profile: &Profile, tally: &mut Tally) -> Resu
     Ok(())
 }
 
-fn sleeping(kernel: &mut Kernel, subject: &Subject, tally: &mut Tally) {
+/// Every flag of BPF_PROG_LOAD that needs nothing else.
+fn flags(kernel: &mut Kernel, profile: &Profile, tally: &mut Tally) {
+    let subject = Subject::of(ProgContext::of(ProgType::Xdp));
+    let needs_more = prog::flags::XDP_DEV_BOUND_ONLY | prog::flags::TOKEN_FD;
+    for flags in (0..32).map(|bit| 1 << bit).filter(|flag| flag & needs_more == 0) {
+        let answer = kernel.load(&Load { flags, ..subject.load(&code::returning(0), 1) });
+        let refused = answer.errno == EINVAL && answer.log.is_empty();
+        let ours = prog::flags::accepted(profile.version) & flags != 0;
+        tally.compare(|| format!("load flag {flags:#x}"), ours, !refused);
+    }
+}
+
+fn sleeping(kernel: &mut Kernel, profile: &Profile, subject: &Subject, tally: &mut Tally) {
+    // Targets have their own say.
+    if subject.attach_btf_id != 0 {
+        return;
+    }
     for sleepable in [false, true] {
         let asked = Subject { prog: ProgContext { sleepable, ..subject.prog }, ..*subject };
         let insns = code::returning(subject.good_return());
-        let answer = kernel.load(&asked.load(&insns, 1));
-        let refused = answer.log.contains("can be sleepable") || answer.log.contains("can only be sleepable");
+        let refused = kernel.load(&asked.load(&insns, 1)).errno != 0;
         let must = subject.prog.prog_type == ProgType::Syscall;
-        // A struct_ops member has its own say, with another text.
-        let ours = if sleepable { prog::may_be_sleepable(&asked.prog) } else { !must };
+        let ours = if sleepable { prog::may_be_sleepable(&asked.prog, profile.version) } else { !must };
         tally.compare(|| format!("{} loads", asked.describe()), ours, !refused);
     }
 }
 
-fn returns(kernel: &mut Kernel, subject: &Subject, tally: &mut Tally) {
+fn returns(kernel: &mut Kernel, profile: &Profile, subject: &Subject, tally: &mut Tally) {
     // What a struct_ops member returns is in its BTF.
     if subject.prog.prog_type == ProgType::StructOps {
         return;
@@ -114,7 +133,7 @@ fn returns(kernel: &mut Kernel, subject: &Subject, tally: &mut Tally) {
     for value in [i32::MIN, -4096, -4095, -1, 0, 1, 2, 3, 4, i32::MAX] {
         let insns = code::returning(value);
         let answer = kernel.load(&subject.load(&insns, 1));
-        let ours = match prog::return_rule(&subject.prog) {
+        let ours = match prog::return_rule(&subject.prog, profile.version) {
             ReturnRule::Any | ReturnRule::Unchecked => true,
             ReturnRule::Range(low, high) => (low..=high).contains(&value.into()),
             ReturnRule::Range32(low, high) => (low..=high).contains(&value),

@@ -2,6 +2,7 @@
 
 use btf::{Btf, Kind};
 use spec::Profile;
+use spec::profile::Version;
 use spec::prog::{self, AttachType, ProgContext, ProgType, ReturnRule};
 
 use super::sys::Load;
@@ -20,7 +21,7 @@ impl Subject {
 
     /// A value of R0 that the program may exit with.
     pub fn good_return(&self) -> i32 {
-        match prog::return_rule(&self.prog) {
+        match prog::return_rule(&self.prog, Version::REFERENCE) {
             ReturnRule::Range(low, _) => low as i32,
             ReturnRule::Range32(..) | ReturnRule::Any | ReturnRule::Unchecked => 0,
         }
@@ -49,22 +50,25 @@ impl Subject {
 pub fn all(profile: &Profile) -> Vec<Subject> {
     let btf = profile.btf();
     let mut subjects = Vec::new();
-    for &ty in ProgType::ALL {
+    for &ty in ProgType::ALL.iter().filter(|&&ty| profile.has_type(ty)) {
         match ty {
             ProgType::Tracing => subjects.extend(tracing(btf)),
             ProgType::StructOps => subjects.extend(struct_ops(btf)),
-            ProgType::Lsm => subjects.extend(lsm(btf)),
+            ProgType::Lsm => subjects.extend(lsm(btf, profile.version)),
             // Only meaningful with a target program, whose answers it gets.
             ProgType::Ext => {}
             _ => {
-                for attach_type in attach_types(ty) {
+                for attach_type in attach_types(ty).into_iter().filter(|&a| profile.has_attach(ty, a)) {
                     let sleepable = ty == ProgType::Syscall;
                     subjects.push(Subject::of(ProgContext { attach_type, sleepable, ..ProgContext::of(ty) }));
                 }
             }
         }
     }
-    subjects.push(Subject::of(ProgContext { sleepable: true, ..ProgContext::of(ProgType::Kprobe) }));
+    let sleeper = ProgContext { sleepable: true, ..ProgContext::of(ProgType::Kprobe) };
+    if prog::may_be_sleepable(&sleeper, profile.version) {
+        subjects.push(Subject::of(sleeper));
+    }
     subjects
 }
 
@@ -84,7 +88,7 @@ fn attach_types(ty: ProgType) -> Vec<u32> {
         ProgType::Kprobe => vec![0, 42, 48, 56, 57],
         ProgType::Xdp => vec![0, 33, 35, 37],
         _ => {
-            let valid: Vec<u32> = known.filter(|&a| prog::attach_type_valid(ty, a)).collect();
+            let valid: Vec<u32> = known.filter(|&a| prog::attach_type_valid(ty, a, Version::REFERENCE)).collect();
             // A type that takes anything does not look at it.
             if valid.len() == AttachType::ALL.len() { vec![0] } else { valid }
         }
@@ -120,11 +124,12 @@ fn tracing(btf: &Btf) -> Vec<Subject> {
 }
 
 /// Every hook that is in the kernel, attached as such and to a cgroup.
-fn lsm(btf: &Btf) -> Vec<Subject> {
+fn lsm(btf: &Btf, version: Version) -> Vec<Subject> {
     let mut found = Vec::new();
-    for hook in spec::lsm::HOOKS.iter().filter(|h| !h.disabled) {
+    for hook in spec::lsm::hooks(version).filter(|h| !h.disabled) {
         let Some(attach_btf_id) = btf.find(Kind::Func, &format!("bpf_lsm_{}", hook.name)) else { continue };
-        for attach in [AttachType::LsmMac, AttachType::LsmCgroup] {
+        let attaches = [AttachType::LsmMac, AttachType::LsmCgroup];
+        for attach in attaches.into_iter().filter(|a| prog::targets_function(*a, version)) {
             let prog = ProgContext { attach_type: attach.raw(), target: hook.name, ..ProgContext::of(ProgType::Lsm) };
             found.push(Subject { prog, attach_btf_id });
         }

@@ -14,6 +14,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// The guest's last line: whether the questions were answered as the profile says.
 const DONE: &str = "guest: done";
+/// What a guest says while it is busy, so that nobody takes it for one that hangs.
+pub const ASKING: &str = "guest: asking";
 /// A guest that is silent for so long will not come back: the longest question takes seconds.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -74,7 +76,9 @@ pub fn run_with(vmlinuz: &Path, args: &[String], files: &[GuestFile], on_line: &
             Ok(line) => {
                 let line = line.trim_end_matches('\r');
                 done |= line.starts_with(DONE);
-                on_line(line);
+                if !line.ends_with(ASKING) {
+                    on_line(line);
+                }
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => break false,
             Err(mpsc::RecvTimeoutError::Timeout) => break true,
