@@ -234,7 +234,7 @@ impl AllowCheck {
     /// Whether the program passes. (SkStorageTracing also fails for a program that traces another program.)
     pub fn passes(self, prog: &ProgContext<'_>, version: Version) -> bool {
         let on_sleepable_hook =
-            prog.prog_type == ProgType::Lsm && lsm::hook(prog.target, version).is_some_and(|h| h.sleepable);
+            prog.prog_type == ProgType::Lsm && lsm::hook(prog.target, version).is_some_and(|h| h.sleeps(version));
         let tracing = prog.prog_type == ProgType::Tracing;
         match self {
             AllowCheck::LsmSleepableHook => on_sleepable_hook,

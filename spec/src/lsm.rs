@@ -23,8 +23,7 @@ pub struct LsmHook {
     pub returns: Returns,
     /// Attaching is refused.
     pub disabled: bool,
-    /// BPF_F_SLEEPABLE is accepted.
-    pub sleepable: bool,
+    sleepable: bool,
     /// Pointer arguments are not trusted.
     pub untrusted: bool,
     /// Under LSM_CGROUP the cgroup is current's, not the socket's.
@@ -39,6 +38,9 @@ pub fn hook(name: &str, version: Version) -> Option<&'static LsmHook> {
     let first = HOOKS.partition_point(|h| h.name < bare);
     HOOKS[first..].iter().take_while(|h| h.name == bare).find(|h| h.span.holds(version))
 }
+
+/// Before, no program slept in a hook.
+const SLEEPING: Span = Span::ALWAYS.since(6, 1);
 
 /// The hooks of a kernel of this version.
 pub fn hooks(version: Version) -> impl Iterator<Item = &'static LsmHook> {
@@ -58,6 +60,11 @@ const fn h(name: &'static str, returns: Returns) -> LsmHook {
 }
 
 impl LsmHook {
+    /// Whether BPF_F_SLEEPABLE is accepted.
+    pub fn sleeps(&self, version: Version) -> bool {
+        self.sleepable && SLEEPING.holds(version)
+    }
+
     /// From this series on.
     const fn since(mut self, major: u16, minor: u16) -> LsmHook {
         self.span = self.span.since(major, minor);
@@ -97,20 +104,34 @@ pub const HOOKS: &[LsmHook] = &[
     h("audit_rule_free", Void),
     h("audit_rule_init", Int),
     h("audit_rule_known", Bool),
-    h("audit_rule_match", Int).disabled(),
-    h("bdev_alloc_security", Int),
-    h("bdev_free_security", Void),
-    h("bdev_setintegrity", Int),
+    h("audit_rule_match", Int).until(6, 1),
+    h("audit_rule_match", Int).disabled().since(6, 1),
+    h("backing_file_alloc", Int).until(6, 13),
+    h("backing_file_alloc", Int).since(7, 2),
+    h("backing_file_free", Void).until(6, 13),
+    h("backing_file_free", Void).since(7, 2),
+    h("bdev_alloc_security", Int).until(7, 2),
+    h("bdev_alloc_security", Int).sleepable().untrusted().since(7, 2),
+    h("bdev_free_security", Void).until(7, 2),
+    h("bdev_free_security", Void).untrusted().since(7, 2),
+    h("bdev_setintegrity", Int).until(7, 2),
+    h("bdev_setintegrity", Int).sleepable().since(7, 2),
     h("binder_set_context_mgr", Int),
     h("binder_transaction", Int),
     h("binder_transfer_binder", Int),
     h("binder_transfer_file", Int),
     h("bpf", Int).sleepable(),
     h("bpf_map", Int).sleepable(),
+    h("bpf_map_alloc_security", Int).sleepable().until(6, 12),
     h("bpf_map_create", Int).sleepable(),
     h("bpf_map_free", Void).sleepable().untrusted(),
+    h("bpf_map_free_security", Void).sleepable().until(6, 12),
     h("bpf_prog", Int).sleepable(),
-    h("bpf_prog_free", Void).sleepable().untrusted(),
+    h("bpf_prog_alloc_security", Int).until(6, 12),
+    h("bpf_prog_free", Void).untrusted().until(6, 13),
+    h("bpf_prog_free", Void).sleepable().untrusted().since(6, 13).until(7, 2),
+    h("bpf_prog_free", Void).untrusted().since(7, 2),
+    h("bpf_prog_free_security", Void).until(6, 12),
     h("bpf_prog_load", Int).sleepable(),
     h("bpf_token_capable", Int).sleepable(),
     h("bpf_token_cmd", Int).sleepable(),
@@ -131,10 +152,12 @@ pub const HOOKS: &[LsmHook] = &[
     h("cred_prepare", Int).sleepable(),
     h("cred_transfer", Void),
     h("current_getlsmprop_subj", Void),
+    h("current_getsecid_subj", Void).sleepable().until(6, 18),
     h("d_instantiate", Void),
     h("dentry_create_files_as", Int),
     h("dentry_init_security", Int),
-    h("file_alloc_security", Int).untrusted(),
+    h("file_alloc_security", Int).untrusted().until(7, 2),
+    h("file_alloc_security", Int).untrusted().disabled().since(7, 2),
     h("file_fcntl", Int),
     h("file_free_security", Void).untrusted(),
     h("file_ioctl", Int).sleepable(),
@@ -152,18 +175,25 @@ pub const HOOKS: &[LsmHook] = &[
     h("fs_context_dup", Int),
     h("fs_context_parse_param", Int),
     h("fs_context_submount", Int),
-    h("getprocattr", Int).disabled(),
-    h("getselfattr", Int).disabled(),
+    h("getprocattr", Int).until(6, 1),
+    h("getprocattr", Int).disabled().since(6, 1),
+    h("getselfattr", Int).until(6, 1),
+    h("getselfattr", Int).disabled().since(6, 1),
     h("ib_alloc_security", Int),
     h("ib_endport_manage_subnet", Int),
+    h("ib_free_security", Void).until(6, 12),
     h("ib_pkey_access", Int),
-    h("inet_conn_established", Void).sleepable(),
+    h("inet_conn_established", Void).sleepable().until(6, 12),
+    h("inet_conn_established", Void).since(6, 12).until(6, 13),
+    h("inet_conn_established", Void).sleepable().since(6, 13).until(7, 2),
+    h("inet_conn_established", Void).since(7, 2),
     h("inet_conn_request", Int),
     h("inet_csk_clone", Void),
     h("initramfs_populated", Void),
     h("inode_alloc_security", Int),
     h("inode_copy_up", Int),
-    h("inode_copy_up_xattr", Int).disabled(),
+    h("inode_copy_up_xattr", Int).until(6, 1),
+    h("inode_copy_up_xattr", Int).disabled().since(6, 1),
     h("inode_create", Int).sleepable(),
     h("inode_file_getattr", Int),
     h("inode_file_setattr", Int),
@@ -174,14 +204,17 @@ pub const HOOKS: &[LsmHook] = &[
     h("inode_getattr", Int).sleepable(),
     h("inode_getlsmprop", Void),
     h("inode_getsecctx", Int),
-    h("inode_getsecurity", Int).disabled(),
+    h("inode_getsecid", Void).until(6, 18),
+    h("inode_getsecurity", Int).until(6, 1),
+    h("inode_getsecurity", Int).disabled().since(6, 1),
     h("inode_getxattr", Int).sleepable(),
     h("inode_init_security", Int),
     h("inode_init_security_anon", Int),
     h("inode_invalidate_secctx", Void),
     h("inode_killpriv", Int),
     h("inode_link", Int),
-    h("inode_listsecurity", Int).disabled(),
+    h("inode_listsecurity", Int).until(6, 1),
+    h("inode_listsecurity", Int).disabled().since(6, 1),
     h("inode_listxattr", Int),
     h("inode_mkdir", Int),
     h("inode_mknod", Int).sleepable(),
@@ -190,13 +223,15 @@ pub const HOOKS: &[LsmHook] = &[
     h("inode_permission", Int),
     h("inode_post_create_tmpfile", Void),
     h("inode_post_remove_acl", Void),
-    h("inode_post_removexattr", Void).sleepable(),
+    h("inode_post_removexattr", Void).until(6, 13),
+    h("inode_post_removexattr", Void).sleepable().since(6, 13),
     h("inode_post_set_acl", Void),
     h("inode_post_setattr", Void),
     h("inode_post_setxattr", Void).sleepable(),
     h("inode_readlink", Int).sleepable(),
     h("inode_remove_acl", Int),
-    h("inode_removexattr", Int).sleepable(),
+    h("inode_removexattr", Int).until(6, 13),
+    h("inode_removexattr", Int).sleepable().since(6, 13),
     h("inode_rename", Int).sleepable(),
     h("inode_rmdir", Int).sleepable(),
     h("inode_set_acl", Int),
@@ -209,8 +244,10 @@ pub const HOOKS: &[LsmHook] = &[
     h("inode_unlink", Int).sleepable(),
     h("inode_xattr_skipcap", Bool),
     h("ipc_getlsmprop", Void),
+    h("ipc_getsecid", Void).until(6, 18),
     h("ipc_permission", Int),
-    h("ismaclabel", Int).disabled(),
+    h("ismaclabel", Int).until(6, 1),
+    h("ismaclabel", Int).disabled().since(6, 1),
     h("kernel_act_as", Int),
     h("kernel_create_files_as", Int),
     h("kernel_load_data", Int),
@@ -220,12 +257,16 @@ pub const HOOKS: &[LsmHook] = &[
     h("kernel_read_file", Int).sleepable(),
     h("kernfs_init_security", Int).sleepable(),
     h("key_alloc", Int),
-    h("key_getsecurity", Int).disabled(),
+    h("key_free", Void).sleepable().until(6, 12),
+    h("key_getsecurity", Int).until(6, 1),
+    h("key_getsecurity", Int).disabled().since(6, 1),
     h("key_permission", Int),
     h("key_post_create_or_update", Void),
     h("locked_down", Int),
     h("lsmprop_to_secctx", Int),
     h("mmap_addr", Int),
+    h("mmap_backing_file", Int).until(6, 13),
+    h("mmap_backing_file", Int).since(7, 2),
     h("mmap_file", Int).sleepable(),
     h("move_mount", Int),
     h("mptcp_add_subflow", Int),
@@ -238,20 +279,30 @@ pub const HOOKS: &[LsmHook] = &[
     h("msg_queue_msgrcv", Int),
     h("msg_queue_msgsnd", Int),
     h("netlink_send", Int).sleepable(),
-    h("path_chmod", Int).sleepable(),
-    h("path_chown", Int).sleepable(),
+    h("path_chmod", Int).until(6, 12),
+    h("path_chmod", Int).sleepable().since(6, 12),
+    h("path_chown", Int).until(6, 12),
+    h("path_chown", Int).sleepable().since(6, 12),
     h("path_chroot", Int),
-    h("path_link", Int).sleepable(),
-    h("path_mkdir", Int).sleepable(),
+    h("path_link", Int).until(6, 12),
+    h("path_link", Int).sleepable().since(6, 12),
+    h("path_mkdir", Int).until(6, 12),
+    h("path_mkdir", Int).sleepable().since(6, 12),
     h("path_mknod", Int),
     h("path_notify", Int).sleepable(),
     h("path_post_mknod", Void),
-    h("path_rename", Int).sleepable(),
-    h("path_rmdir", Int).sleepable(),
-    h("path_symlink", Int).sleepable(),
-    h("path_truncate", Int).sleepable(),
-    h("path_unlink", Int).sleepable(),
+    h("path_rename", Int).until(6, 12),
+    h("path_rename", Int).sleepable().since(6, 12),
+    h("path_rmdir", Int).until(6, 12),
+    h("path_rmdir", Int).sleepable().since(6, 12),
+    h("path_symlink", Int).until(6, 12),
+    h("path_symlink", Int).sleepable().since(6, 12),
+    h("path_truncate", Int).until(6, 12),
+    h("path_truncate", Int).sleepable().since(6, 12),
+    h("path_unlink", Int).until(6, 12),
+    h("path_unlink", Int).sleepable().since(6, 12),
     h("perf_event_alloc", Int),
+    h("perf_event_free", Void).until(6, 12),
     h("perf_event_open", Int),
     h("perf_event_read", Int),
     h("perf_event_write", Int),
@@ -262,6 +313,7 @@ pub const HOOKS: &[LsmHook] = &[
     h("quotactl", Int),
     h("release_secctx", Void).sleepable(),
     h("req_classify_flow", Void),
+    h("sb_add_mnt_opt", Int).until(6, 1),
     h("sb_alloc_security", Int).sleepable(),
     h("sb_clone_mnt_opts", Int),
     h("sb_delete", Void),
@@ -291,7 +343,8 @@ pub const HOOKS: &[LsmHook] = &[
     h("sem_free_security", Void),
     h("sem_semctl", Int),
     h("sem_semop", Int),
-    h("setprocattr", Int).disabled(),
+    h("setprocattr", Int).until(6, 1),
+    h("setprocattr", Int).disabled().since(6, 1),
     h("setselfattr", Int),
     h("settime", Int).sleepable(),
     h("shm_alloc_security", Int),
@@ -331,6 +384,8 @@ pub const HOOKS: &[LsmHook] = &[
     h("task_getlsmprop_obj", Void),
     h("task_getpgid", Int),
     h("task_getscheduler", Int),
+    h("task_getsecid", Void).until(6, 1),
+    h("task_getsecid_obj", Void).sleepable().until(6, 18),
     h("task_getsid", Int),
     h("task_kill", Int),
     h("task_movememory", Int),
@@ -341,12 +396,16 @@ pub const HOOKS: &[LsmHook] = &[
     h("task_setpgid", Int),
     h("task_setrlimit", Int),
     h("task_setscheduler", Int).sleepable(),
-    h("task_to_inode", Void).sleepable(),
+    h("task_to_inode", Void).until(6, 13),
+    h("task_to_inode", Void).sleepable().since(6, 13).until(7, 2),
+    h("task_to_inode", Void).since(7, 2),
     h("tun_dev_alloc_security", Int),
     h("tun_dev_attach", Int),
     h("tun_dev_attach_queue", Int),
     h("tun_dev_create", Int),
+    h("tun_dev_free_security", Void).until(6, 12),
     h("tun_dev_open", Int),
+    h("unix_find", Int).since(7, 2),
     h("unix_may_send", Int),
     h("unix_stream_connect", Int),
     h("uring_allowed", Int),
@@ -354,9 +413,13 @@ pub const HOOKS: &[LsmHook] = &[
     h("uring_override_creds", Int),
     h("uring_sqpoll", Int),
     h("userns_create", Int).sleepable(),
-    h("vm_enough_memory", Int).disabled(),
+    h("vm_enough_memory", Int).until(6, 1),
+    h("vm_enough_memory", Int).disabled().since(6, 1),
     h("watch_key", Int),
-    h("xfrm_decode_session", Int),
+    h("xfrm_decode_session", Int).until(6, 1),
+    h("xfrm_decode_session", Int).disabled().since(6, 1).until(6, 13),
+    h("xfrm_decode_session", Int).since(6, 13).until(7, 2),
+    h("xfrm_decode_session", Int).disabled().since(7, 2),
     h("xfrm_policy_alloc_security", Int),
     h("xfrm_policy_clone_security", Int),
     h("xfrm_policy_delete_security", Int),
@@ -377,11 +440,21 @@ mod tests {
     fn hooks_are_sorted_and_found() {
         let now = |name| hook(name, Version::REFERENCE);
         assert!(HOOKS.is_sorted_by(|a, b| a.name <= b.name));
-        assert_eq!(HOOKS.len(), 273);
+        assert_eq!(hooks(Version::REFERENCE).count(), 273);
         let open = now("bpf_lsm_file_open").expect("file_open is a hook");
         assert_eq!((open.returns, open.sleepable, open.disabled), (Int, true, false));
+        assert!(open.sleeps(Version::REFERENCE) && !open.sleeps(Version::parse("5.10.262")));
         assert_eq!(now("inode_xattr_skipcap").map(|h| h.returns), Some(Bool));
-        assert_eq!(HOOKS.iter().filter(|h| h.disabled).count(), 11);
+        assert_eq!(hooks(Version::REFERENCE).filter(|h| h.disabled).count(), 11);
         assert_eq!(now("no_such_hook"), None);
+        // Rows of one name hold one after the other.
+        let in_kernel = |name, version| hook(name, Version::parse(version));
+        let disabled = |version| in_kernel("xfrm_decode_session", version).map(|h| h.disabled);
+        assert_eq!(
+            ["5.10.262", "6.1.192", "6.12.117", "6.18.15", "7.2.13"].map(disabled),
+            [Some(false), Some(true), Some(true), Some(false), Some(true)]
+        );
+        assert_eq!(in_kernel("unix_find", "6.18.44"), None);
+        assert!(in_kernel("unix_find", "7.2.13").is_some() && in_kernel("key_free", "6.1.192").is_some());
     }
 }

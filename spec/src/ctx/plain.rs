@@ -93,6 +93,10 @@ static RAW_TRACEPOINT_WRITABLE: &[Row<1>] = &[
     row("args", 8, 88, [PART]),
 ];
 
-static SYSCALL: &[Row<1>] = &[row("buffer", 0, 65535, [PART_W])];
+/// Plain memory since pointers have one offset, not a fixed and a variable part.
+static SYSCALL: &[Row<1>] = &[
+    row("buffer", 0, 65535, [PART_W]).until(7, 1),
+    row("buffer", 0, 65535, [access_of(Sizes::Anywhere(15), Sizes::Anywhere(15), CtxReg::Scalar)]).since(7, 1),
+];
 
 static LIRC: &[Row<1>] = &[row("sample", 0, 4, [WORD])];

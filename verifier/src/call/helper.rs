@@ -135,7 +135,8 @@ impl Verifier<'_> {
     /// The "allowed" hook that a few prototypes have.
     fn helper_check_passes(&self, check: AllowCheck) -> bool {
         let prog = self.prog_context();
-        let lsm_sleepable = || spec::lsm::hook(prog.target, self.profile.version).is_some_and(|h| h.sleepable);
+        let lsm_sleepable =
+            || spec::lsm::hook(prog.target, self.profile.version).is_some_and(|h| h.sleeps(self.profile.version));
         match check {
             AllowCheck::DPath => match prog.prog_type {
                 ProgType::Tracing if prog.attaches_as(AttachType::TraceIter) => true,

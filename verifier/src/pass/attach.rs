@@ -132,7 +132,9 @@ impl Verifier<'_> {
         let injectable = injects && ERROR_INJECTABLE_PREFIXES.iter().any(|p| name.starts_with(p));
         if self.is_sleepable() {
             let ok = match self.prog_type {
-                ProgType::Lsm => spec::lsm::hook(name, self.profile.version).is_some_and(|h| h.sleepable),
+                ProgType::Lsm => {
+                    spec::lsm::hook(name, self.profile.version).is_some_and(|h| h.sleeps(self.profile.version))
+                }
                 ProgType::Tracing => {
                     (injectable && !SLEEP_DENIED.contains(&name))
                         || registered.is_some_and(|k| k.flags.contains(spec::kfunc::Flags::SLEEPABLE))

@@ -89,12 +89,13 @@ fn ask(
     what: impl FnOnce() -> String,
     tally: &mut Tally,
 ) {
-    const REFUSALS: [&str; 5] = [
+    const REFUSALS: [&str; 6] = [
         "invalid bpf_context access",
         " access off=",
         "cannot write into",
         "invalid access to flow keys",
         "BPF_ST stores into R1 ",
+        "outside of the allowed memory range",
     ];
     // Before 6.16, and since.
     const CONVERSION: [&str; 2] = ["bpf verifier is misconfigured", "error during ctx access conversion"];

@@ -61,11 +61,13 @@ fn sleeper(profile: &Profile) -> Option<Subject> {
         return Some(Subject::of(kprobe));
     }
     let attach_type = AttachType::LsmMac.raw();
-    lsm::hooks(profile.version).filter(|h| h.sleepable && !h.disabled).map(|h| h.name).find_map(|target| {
-        let attach_btf_id = profile.btf().find(Kind::Func, &format!("bpf_lsm_{target}"))?;
-        let prog = ProgContext { sleepable: true, attach_type, target, ..ProgContext::of(ProgType::Lsm) };
-        Some(Subject { prog, attach_btf_id })
-    })
+    lsm::hooks(profile.version).filter(|h| h.sleeps(profile.version) && !h.disabled).map(|h| h.name).find_map(
+        |target| {
+            let attach_btf_id = profile.btf().find(Kind::Func, &format!("bpf_lsm_{target}"))?;
+            let prog = ProgContext { sleepable: true, attach_type, target, ..ProgContext::of(ProgType::Lsm) };
+            Some(Subject { prog, attach_btf_id })
+        },
+    )
 }
 
 fn direct_value(kernel: &mut Kernel, ty: MapType, fd: &OwnedFd, tally: &mut Tally) {
