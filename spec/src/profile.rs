@@ -262,7 +262,9 @@ impl Profile {
     /// Whether programs of this type may be loaded with this `expected_attach_type`.
     pub fn has_attach(&self, ty: ProgType, attach: u32) -> bool {
         let recorded = self.other.as_deref().and_then(|o| o.kernel.has_attach(ty, attach));
-        recorded.unwrap_or_else(|| prog::attach_type_valid(ty, prog::fixup_attach_type(ty, attach), self.version))
+        self.has_type(ty)
+            && recorded
+                .unwrap_or_else(|| prog::attach_type_valid(ty, prog::fixup_attach_type(ty, attach), self.version))
     }
 
     /// The registration through which this program may call the kfunc whose FUNC has this id in the kernel's BTF. A BTF that marks

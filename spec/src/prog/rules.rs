@@ -87,11 +87,12 @@ pub fn may_have_attach_btf_id(ty: ProgType) -> bool {
 
 /// Whether BPF_F_SLEEPABLE is accepted (SYSCALL requires it).
 pub fn may_be_sleepable(prog: &ProgContext<'_>, version: Version) -> bool {
-    use AttachType::{ModifyReturn, TraceFentry, TraceFexit, TraceIter};
+    use AttachType::{ModifyReturn, TraceFentry, TraceFexit, TraceFsession, TraceIter};
     match prog.prog_type {
         ProgType::Tracing => {
             Span::ALWAYS.until(6, 12).holds(version)
                 || matches!(prog.attach(), Some(TraceFentry | TraceFexit | ModifyReturn | TraceIter))
+                || prog.attaches_as(TraceFsession) && targets_function(TraceFsession, version)
         }
         ProgType::Kprobe => since(6, 1).holds(version),
         ProgType::Tracepoint | ProgType::RawTracepoint => since(7, 2).holds(version),
@@ -207,7 +208,7 @@ pub fn return_rule(prog: &ProgContext<'_>, version: Version) -> ReturnRule {
         | ProgType::SkLookup
         | ProgType::Netfilter => Range(0, 1),
         ProgType::Tracing => match prog.attach() {
-            Some(A::TraceFentry | A::TraceFexit) => Range(0, 0),
+            Some(A::TraceFentry | A::TraceFexit | A::TraceFsession) => Range(0, 0),
             Some(A::TraceIter) => Range(0, 1),
             _ => Any,
         },

@@ -128,7 +128,7 @@ impl Verifier<'_> {
                     None => Ok(args.ret),
                 })
             }
-            Some(AttachType::LsmCgroup | AttachType::TraceFexit) => Ok(Ok(args.ret)),
+            Some(AttachType::LsmCgroup | AttachType::TraceFexit | AttachType::TraceFsession) => Ok(Ok(args.ret)),
             Some(AttachType::ModifyReturn) => {
                 let id = args.btf.skip_mods_and_typedefs(args.ret).unwrap_or(0);
                 let kind = args.btf.kind(id).unwrap_or(BtfKind::Void);

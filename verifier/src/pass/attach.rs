@@ -97,7 +97,7 @@ impl Verifier<'_> {
         if spec::prog::tracing_denied(&name, self.profile.version) {
             return Err(Reject::TracingDenied { name });
         }
-        if matches!(attach, Some(AttachType::TraceFexit | AttachType::ModifyReturn))
+        if matches!(attach, Some(AttachType::TraceFexit | AttachType::ModifyReturn | AttachType::TraceFsession))
             && spec::prog::never_returns(&name, self.profile.version)
         {
             return Err(Reject::TracesNoreturn { name });

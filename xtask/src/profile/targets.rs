@@ -21,8 +21,11 @@ use super::sys::Kernel;
 /// Functions whose names begin so are those that something may be done to.
 const REGISTERED: [&str; 6] =
     ["security_", "__x64_sys_", "__ia32_sys_", "should_fail", "bpf_modify_return_test", "bpf_fentry_test"];
+/// Attach types of programs around a function.
+const AROUND: [AttachType; 4] =
+    [AttachType::TraceFentry, AttachType::TraceFexit, AttachType::ModifyReturn, AttachType::TraceFsession];
 /// Words of the log that come after a refusal.
-const STATISTICS: [&str; 5] = ["processed ", "verification time", "stack depth", "max_states", "insns_"];
+const STATISTICS: [&str; 5] = ["processed ", "verification time", "stack depth", "max_states", "insns"];
 
 pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
     let mut asking = Asking { kernel, profile: profile.clone(), tally: Tally::default() };
@@ -60,7 +63,7 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
     }
     for function in modifiable(&btf, &functions) {
         let name = leak(btf.name(function));
-        for attach in [AttachType::TraceFentry, AttachType::TraceFexit, AttachType::ModifyReturn] {
+        for attach in AROUND {
             for sleepable in [false, true] {
                 asking.load(ProgType::Tracing, attach.raw(), sleepable, name, function, None);
             }
@@ -121,9 +124,7 @@ impl Asking<'_> {
     /// What a program around a function may return, and what it sees behind the arguments.
     fn results(&mut self, btf: &Btf) {
         const TRACED: [&str; 3] = ["bpf_fentry_test1", "security_file_open", "vfs_truncate"];
-        let tracing =
-            [AttachType::TraceFentry, AttachType::TraceFexit, AttachType::ModifyReturn, AttachType::TraceFsession];
-        for attach in tracing {
+        for attach in AROUND {
             for name in TRACED {
                 let Some(id) = btf.find(Kind::Func, name) else { continue };
                 let prog =
