@@ -102,3 +102,19 @@ fn socket_registers() {
     assert!(reg_access(FieldReg::FlowKeys, 1, 8, AccessKind::Write).is_some());
     assert!(reg_access(FieldReg::FlowKeys, 49, 8, AccessKind::Read).is_none());
 }
+
+#[test]
+fn fields_come_with_kernels() {
+    let on = |kernel: &str, ty: ProgType, off, size, kind| {
+        let profile = crate::Profile::load(kernel).expect("a profile");
+        profile.ctx(&ProgContext::of(ty)).and_then(|l| l.access(Caps::ALL, off, size, kind)).is_some()
+    };
+    let read = |kernel, ty, off, size| on(kernel, ty, off, size, AccessKind::Read);
+    let kernels = ["5.10", "6.1", "6.12", "6.18", "7.2"];
+    assert_eq!(kernels.map(|k| read(k, ProgType::SchedCls, 184, 8)), [false, true, true, true, true]);
+    assert_eq!(kernels.map(|k| read(k, ProgType::SockOps, 216, 8)), [false, false, true, true, true]);
+    assert_eq!(kernels.map(|k| read(k, ProgType::SkReuseport, 40, 8)), [false, true, true, true, true]);
+    assert_eq!(kernels.map(|k| read(k, ProgType::Syscall, 1, 8)), [false, false, false, false, true]);
+    let writes = kernels.map(|k| on(k, ProgType::Kprobe, 8, 8, AccessKind::Write));
+    assert_eq!(writes, [false, false, false, true, true]);
+}

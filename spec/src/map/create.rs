@@ -312,6 +312,31 @@ mod tests {
     }
 
     #[test]
+    fn limits_move_from_kernel_to_kernel() {
+        let on = |kernel: &str, attr: &CreateAttr<'_>| check_create(attr, &Profile::load(kernel).expect("a profile"));
+        let attr = |ty: MapType, key_size, value_size, map_flags| CreateAttr {
+            map_type: ty.raw(),
+            key_size,
+            value_size,
+            max_entries: 1,
+            map_flags,
+            ..CreateAttr::default()
+        };
+        let long_key = attr(Hash, 513, 4, 0);
+        assert_eq!((on("5.10", &long_key), on("6.1", &long_key)), (Err(E2BIG), Ok(())));
+        let trie = attr(LpmTrie, 8, 4_194_024, NO_PREALLOC);
+        assert_eq!((on("6.12", &trie), on("6.18", &trie)), (Err(EINVAL), Ok(())));
+        let bloom = attr(BloomFilter, 0, 4, 0);
+        assert_eq!((on("5.10", &bloom), on("6.1", &bloom)), (Err(EINVAL), Ok(())));
+        let ring = CreateAttr { max_entries: 4096, ..attr(Ringbuf, 0, 0, RB_OVERWRITE) };
+        assert_eq!((on("6.18", &ring), on("7.2", &ring)), (Err(EINVAL), Ok(())));
+        let without = |kernel| Profile::load(kernel).expect("a profile").with_caps(Caps::NONE);
+        let wrong = attr(Devmap, 1, 4, 0);
+        assert_eq!(check_create(&wrong, &without("6.1")), Err(EPERM));
+        assert_eq!(check_create(&wrong, &without("6.12")), Err(EINVAL));
+    }
+
+    #[test]
     fn order_and_privileges() {
         let attr = |ty: MapType, max_entries| CreateAttr {
             map_type: ty.raw(),
@@ -320,10 +345,7 @@ mod tests {
             max_entries,
             ..CreateAttr::default()
         };
-        let with = |a: &CreateAttr<'_>, caps| {
-            let profile = Profile { config: Config::default(), ..Profile::default() };
-            check_create(a, &profile.with_caps(caps))
-        };
+        let with = |a: &CreateAttr<'_>, caps| check_create(a, &Profile::default().with_caps(caps));
         let bpf = Caps { bpf: true, ..Caps::NONE };
         assert_eq!(with(&attr(Array, 1), Caps::NONE), Err(EPERM));
         assert_eq!(with(&attr(Array, 0), Caps::NONE), Err(EINVAL));
