@@ -55,6 +55,7 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
     for id in (1..btf.len()).filter(|&id| btf.kind(id) == Some(Kind::Typedef)) {
         if btf.name(id).starts_with("btf_trace_") {
             let name = leak(btf.name(id));
+            asking.load(ProgType::Tracing, AttachType::TraceRawTp.raw(), true, name, id, None);
             let proto = btf.skip_mods_and_typedefs(id).and_then(|p| btf.ty(p)).and_then(|t| t.type_id());
             for arg in pointers(&btf, proto, 1) {
                 asking.load(ProgType::Tracing, AttachType::TraceRawTp.raw(), false, name, id, Some(arg));
