@@ -645,6 +645,8 @@ rejections! {
     "BV1114" ReturnBits { context: ExitContext, reg: u8, known: BitsText, range: BitsText } EINVAL,
         "{context} the register R{reg} has {known} should have been in {range:#}\n";
     "BV1130" ContextNotConverted EINVAL, "bpf verifier is misconfigured\n";
+    "BV1170" TracepointNotFaultable { name: String } EINVAL,
+        "Sleepable program cannot attach to non-faultable tracepoint {name}\n";
 }
 
 impl Reject {

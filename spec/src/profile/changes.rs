@@ -147,7 +147,9 @@ Changes {
     struct_arguments "6.1.192";
     /// An accepted access to a context that the rewrite has no code for is reported as a bug of the verifier.
     conversion_reported "6.16.12";
-    /// Any system call may be modified and slept in; before, only with CONFIG_FUNCTION_ERROR_INJECTION.
+    /// Programs may sleep in tracepoints of system calls, and only there.
+    tracepoints_fault "7.2.13";
+    /// Any native system call may be modified and slept in; before, only with CONFIG_FUNCTION_ERROR_INJECTION.
     syscalls_modifiable "7.2.13";
 }
 }

@@ -87,11 +87,12 @@ pub fn may_have_attach_btf_id(ty: ProgType) -> bool {
 
 /// Whether BPF_F_SLEEPABLE is accepted (SYSCALL requires it).
 pub fn may_be_sleepable(prog: &ProgContext<'_>, version: Version) -> bool {
-    use AttachType::{ModifyReturn, TraceFentry, TraceFexit, TraceFsession, TraceIter};
+    use AttachType::{ModifyReturn, TraceFentry, TraceFexit, TraceFsession, TraceIter, TraceRawTp};
     match prog.prog_type {
         ProgType::Tracing => {
             Span::ALWAYS.until(6, 12).holds(version)
                 || matches!(prog.attach(), Some(TraceFentry | TraceFexit | ModifyReturn | TraceIter))
+                || prog.attaches_as(TraceRawTp) && since(7, 2).holds(version)
                 || prog.attaches_as(TraceFsession) && targets_function(TraceFsession, version)
         }
         ProgType::Kprobe => since(6, 1).holds(version),

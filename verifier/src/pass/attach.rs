@@ -25,7 +25,11 @@ pub struct Target {
 /// Functions that sleepable or modifying programs may attach to although nothing registers them. Error injection lists are the
 /// kernel's, not the BTF's: these are the ones every kernel has.
 const ERROR_INJECTABLE_PREFIXES: [&str; 2] = ["__x64_sys_", "__ia32_sys_"];
+const NATIVE_SYSCALL: &str = "__x64_sys_";
 const SLEEP_DENIED: [&str; 3] = ["__filemap_add_folio", "should_fail_alloc_page", "should_failslab"];
+
+/// Tracepoints that sleeping programs may attach to.
+const FAULTABLE: [&str; 2] = ["sys_enter", "sys_exit"];
 
 impl Verifier<'_> {
     pub fn check_attach(&mut self) -> R {
@@ -67,6 +71,9 @@ impl Verifier<'_> {
                 let Some(tracepoint) = name.strip_prefix("btf_trace_") else {
                     return Err(Reject::AttachWrongName { id, name });
                 };
+                if self.is_sleepable() && self.profile.changes.tracepoints_fault && !FAULTABLE.contains(&tracepoint) {
+                    return Err(Reject::TracepointNotFaultable { name: tracepoint.to_owned() });
+                }
                 self.target.name = tracepoint.to_owned();
                 self.target.proto = self.tracepoint_proto(&btf, id, tracepoint);
                 self.target.func = name;
@@ -128,8 +135,10 @@ impl Verifier<'_> {
     /// Sleepable programs and return-value changers need a function that expects them.
     fn check_function_target(&self, name: &str) -> R {
         let registered = spec::kfunc::fmod_ret_target(name, self.profile.version);
-        let injects = self.profile.config.error_injection || self.profile.changes.syscalls_modifiable;
-        let injectable = injects && ERROR_INJECTABLE_PREFIXES.iter().any(|p| name.starts_with(p));
+        let injectable = match self.profile.config.error_injection {
+            true => ERROR_INJECTABLE_PREFIXES.iter().any(|p| name.starts_with(p)),
+            false => self.profile.changes.syscalls_modifiable && name.starts_with(NATIVE_SYSCALL),
+        };
         if self.is_sleepable() {
             let ok = match self.prog_type {
                 ProgType::Lsm => {
