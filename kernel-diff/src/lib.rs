@@ -7,6 +7,8 @@ pub mod engine;
 pub mod input;
 pub mod judgement;
 pub mod ledger;
+#[cfg(feature = "live")]
+pub mod libbpf;
 pub mod live;
 pub mod logdiff;
 pub mod outcome;

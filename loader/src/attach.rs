@@ -11,8 +11,11 @@ pub(crate) fn btf_id(target: Target, rest: &str, section: &str, kernel: Option<&
     }
     let Some(kernel) = kernel else { return Err("finding its attach target needs the kernel's BTF".into()) };
     // `module:function` names the module whose BTF has it.
-    let name = rest.rsplit_once(':').map_or(rest, |(_, name)| name);
+    let (module, name) = rest.rsplit_once(':').map_or((None, rest), |(module, name)| (Some(module), name));
     let kind = if typedef { Kind::Typedef } else { Kind::Func };
     let wanted = format!("{prefix}{name}");
-    kernel.find(kind, &wanted).ok_or_else(|| format!("attach target `{name}`: the kernel's BTF has no `{wanted}`"))
+    kernel.find(kind, &wanted).ok_or_else(|| match module {
+        Some(module) => format!("attach target `{name}` of module `{module}`: modules' BTF is not looked at"),
+        None => format!("attach target `{name}`: the kernel's BTF has no `{wanted}`"),
+    })
 }

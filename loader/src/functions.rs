@@ -5,6 +5,7 @@ use crate::Error;
 use crate::elf::{Elf, Reloc, Section, Symbol};
 use crate::externs::Externs;
 use crate::maps::Maps;
+use crate::section_name;
 use isa::Insn;
 use isa::consts::*;
 use std::collections::HashMap;
@@ -20,6 +21,8 @@ pub(crate) struct Function {
     pub count: usize,
     /// Visible to other functions' symbols, but hidden from other objects.
     pub hidden: bool,
+    /// Only reached from others: in `.text`, or static in a section whose name tells no program type.
+    pub is_sub: bool,
     /// By slot, ascending.
     pub refs: Vec<Ref>,
 }
@@ -42,14 +45,18 @@ pub(crate) enum RefTo {
     },
     ExternValue(usize),
     ExternCall(usize),
-    /// Call of a function: the symbol's byte offset in `.text`.
+    /// Call of a function: the section and the symbol's byte offset there.
     Call {
+        section: usize,
         offset: u64,
     },
     /// Address of a function: likewise.
     FunctionAddress {
+        section: usize,
         offset: u64,
     },
+    /// A table of places to jump to: an index into [`Functions::jump_tables`].
+    JumpTable(usize),
 }
 
 /// A code section, decoded.
@@ -59,29 +66,36 @@ pub(crate) struct Code {
     pub insns: Vec<Insn>,
 }
 
+/// Where a `switch` may go to, as byte offsets in the section of the function it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JumpTable {
+    pub targets: Vec<u64>,
+}
+
 /// Functions of all code sections, by section and start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Functions {
     pub list: Vec<Function>,
     pub code: HashMap<usize, Code>,
-    pub text: Option<usize>,
+    pub jump_tables: Vec<JumpTable>,
 }
 
+/// The section of functions that are no programs.
+const TEXT: &str = ".text";
+/// The section with the tables of indirect jumps (`gotox`).
+const JUMP_TABLES: &str = ".jumptables";
 const SLOT: u64 = Insn::SIZE as u64;
 
 impl Functions {
     pub(crate) fn collect(elf: &Elf) -> Result<Self, Error> {
         let mut all = Self::default();
         for (index, section) in elf.sections.iter().enumerate().filter(|(_, s)| s.is_code()) {
-            if section.name == ".text" {
-                all.text = Some(index);
-            }
             let insns = section.data.as_chunks::<8>().0.iter().map(|b| Insn::from_bytes(*b)).collect();
             all.code.insert(index, Code { name: section.name.to_owned(), insns });
         }
         for symbol in elf.symbols.iter().filter(|s| s.is_function()) {
             if let Some(section) = elf.sections.get(symbol.section).filter(|s| s.is_code()) {
-                all.list.push(function(symbol, section, all.text)?);
+                all.list.push(function(symbol, section)?);
             }
         }
         all.list.sort_by_key(|f| (f.section, f.start));
@@ -96,11 +110,6 @@ impl Functions {
         (f.section == section && slot - f.start < f.count).then_some(index)
     }
 
-    /// Whether a function is only reached from others: it is in `.text`.
-    pub(crate) fn is_sub(&self, f: &Function) -> bool {
-        Some(f.section) == self.text
-    }
-
     pub(crate) fn insns(&self, f: &Function) -> &[Insn] {
         let code = self.code.get(&f.section).map_or(&[][..], |c| &c.insns);
         code.get(f.start..f.start + f.count).unwrap_or_default()
@@ -111,7 +120,7 @@ impl Functions {
     }
 }
 
-fn function(symbol: &Symbol, section: &Section, text: Option<usize>) -> Result<Function, Error> {
+fn function(symbol: &Symbol, section: &Section) -> Result<Function, Error> {
     let bad = |problem: &str| Error::Function {
         function: symbol.name.to_owned(),
         section: section.name.to_owned(),
@@ -125,21 +134,20 @@ fn function(symbol: &Symbol, section: &Section, text: Option<usize>) -> Result<F
     if end.is_none_or(|end| end > section.data.len() as u64) {
         return Err(bad(&format!("its {} bytes run past the end of the section", symbol.size)));
     }
-    if Some(symbol.section) != text && symbol.is_local() {
-        return Err(bad("static functions are programs of no kind; only `.text` may hold them"));
-    }
     Ok(Function {
         name: symbol.name.to_owned(),
         section: symbol.section,
         start: (symbol.value / SLOT) as usize,
         count: (symbol.size / SLOT) as usize,
         hidden: symbol.hidden && !symbol.is_local(),
+        is_sub: section.name == TEXT || symbol.is_local() && section_name::read_loosely(section.name).is_none(),
         refs: Vec::new(),
     })
 }
 
 /// Reads the relocations of all code sections into their functions.
 pub(crate) fn relocate(elf: &Elf, all: &mut Functions, maps: &Maps, externs: &Externs) -> Result<(), Error> {
+    let mut tables = JumpTables::default();
     for (section, target) in elf.relocations() {
         if !elf.sections.get(target).is_some_and(Section::is_code) {
             continue;
@@ -158,8 +166,8 @@ pub(crate) fn relocate(elf: &Elf, all: &mut Functions, maps: &Maps, externs: &Ex
             }
             // Functions overridden by another object's leave relocations behind when objects are linked.
             let Some(f) = all.at(target, slot) else { continue };
-            let reader = Reader { elf, text: all.text, maps, externs };
-            let to = reader.read(code[slot], record).map_err(bad)?;
+            let reader = Reader { elf, maps, externs };
+            let to = reader.read(code[slot], record, &mut tables).map_err(bad)?;
             let f = &mut all.list[f];
             f.refs.push(Ref { slot: slot - f.start, to });
         }
@@ -167,18 +175,53 @@ pub(crate) fn relocate(elf: &Elf, all: &mut Functions, maps: &Maps, externs: &Ex
     for f in &mut all.list {
         f.refs.sort_by_key(|r| r.slot);
     }
+    all.jump_tables = tables.list;
     Ok(())
 }
 
+/// Tables met so far, each once.
+#[derive(Default)]
+struct JumpTables {
+    list: Vec<JumpTable>,
+    by_place: HashMap<(u64, u64), usize>,
+    entries: usize,
+}
+
+impl JumpTables {
+    /// The table that a symbol names. Symbols may overlap, so that many tables take up few bytes.
+    fn read(&mut self, symbol: &Symbol, section: &Section) -> Result<usize, String> {
+        if let Some(&index) = self.by_place.get(&(symbol.value, symbol.size)) {
+            return Ok(index);
+        }
+        if !symbol.value.is_multiple_of(8) || !symbol.size.is_multiple_of(8) || symbol.size == 0 {
+            return Err(format!("jump table `{}` is no whole number of entries", symbol.name));
+        }
+        let range = symbol.value as usize..symbol.value.saturating_add(symbol.size) as usize;
+        let Some(bytes) = section.data.get(range) else {
+            return Err(format!("jump table `{}` runs past the end of its section", symbol.name));
+        };
+        let targets: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
+        self.entries += targets.len();
+        if self.entries > MAX_JUMP_ENTRIES {
+            return Err(format!("more than {MAX_JUMP_ENTRIES} entries in jump tables"));
+        }
+        self.by_place.insert((symbol.value, symbol.size), self.list.len());
+        self.list.push(JumpTable { targets });
+        Ok(self.list.len() - 1)
+    }
+}
+
+/// As many as a program may have instructions.
+const MAX_JUMP_ENTRIES: usize = 1 << 20;
+
 struct Reader<'a, 'd> {
     elf: &'a Elf<'d>,
-    text: Option<usize>,
     maps: &'a Maps,
     externs: &'a Externs,
 }
 
 impl Reader<'_, '_> {
-    fn read(&self, insn: Insn, record: Reloc) -> Result<RefTo, String> {
+    fn read(&self, insn: Insn, record: Reloc, tables: &mut JumpTables) -> Result<RefTo, String> {
         let Some(symbol) = self.elf.symbols.get(record.symbol) else {
             return Err(format!("there is no symbol {}", record.symbol));
         };
@@ -198,13 +241,16 @@ impl Reader<'_, '_> {
         };
         let what = if symbol.name.is_empty() { section.name } else { symbol.name };
         if is_call {
-            return self.call(insn, symbol, what, section.name);
+            return self.call(insn, symbol, what, section);
         }
-        if Some(symbol.section) == self.text && (symbol.is_section() || symbol.is_function()) {
+        if section.is_code() && (symbol.is_section() || symbol.is_function()) {
             if !symbol.value.is_multiple_of(SLOT) || !i64::from(insn.imm).cast_unsigned().is_multiple_of(SLOT) {
                 return Err(format!("address of `{what}` is not that of an instruction"));
             }
-            return Ok(RefTo::FunctionAddress { offset: symbol.value });
+            return Ok(RefTo::FunctionAddress { section: symbol.section, offset: symbol.value });
+        }
+        if section.name == JUMP_TABLES {
+            return tables.read(symbol, section).map(RefTo::JumpTable);
         }
         if let Some(map) = self.maps.data_of_section(symbol.section) {
             let Ok(offset) = u32::try_from(symbol.value) else {
@@ -218,16 +264,16 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn call(&self, insn: Insn, symbol: &Symbol, what: &str, section: &str) -> Result<RefTo, String> {
+    fn call(&self, insn: Insn, symbol: &Symbol, what: &str, section: &Section) -> Result<RefTo, String> {
         if insn.src != BPF_PSEUDO_CALL {
             return Err(format!("call of `{what}` has source register {}, expected 1", insn.src));
         }
-        if Some(symbol.section) != self.text {
-            return Err(format!("call of `{what}` in section `{section}`: only functions in `.text` can be called"));
+        if !section.is_code() {
+            return Err(format!("call of `{what}` in section `{}`, which holds no code", section.name));
         }
         if !symbol.value.is_multiple_of(SLOT) {
             return Err(format!("call of `{what}` at offset {:#x}, which is not an instruction", symbol.value));
         }
-        Ok(RefTo::Call { offset: symbol.value })
+        Ok(RefTo::Call { section: symbol.section, offset: symbol.value })
     }
 }

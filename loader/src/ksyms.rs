@@ -30,7 +30,9 @@ pub(crate) fn resolve(local: &Btf, ext: &Extern, target: Option<&Btf>, options: 
         return match ext.weak {
             true => Ok(Symbol::Missing),
             false => {
-                Err(Error::external(&ext.name, format!("the kernel's BTF has no {} of this name", noun(function))))
+                let problem =
+                    format!("the kernel's BTF has no {} of this name (modules' BTF is not looked at)", noun(function));
+                Err(Error::external(&ext.name, problem))
             }
         };
     };

@@ -21,6 +21,10 @@ use std::sync::Arc;
 
 /// Numbers that libbpf leaves in calls that must not be reached, plus the index of the map or extern.
 const POISON_KFUNC: i32 = 2_002_000_000;
+/// What libbpf names the maps of jump tables.
+const JUMP_TABLES: &str = ".jumptables";
+/// `BPF_MAP_TYPE_INSN_ARRAY`: known to libbpf 1.7, not yet to 6.18.
+const INSN_ARRAY: u32 = 34;
 /// A kernel takes a million; more than this is not worth the memory.
 const MAX_SLOTS: usize = 4 << 20;
 
@@ -46,8 +50,18 @@ struct Build<'a> {
     order: Vec<(usize, usize)>,
     funcs: Builder,
     lines: Builder,
-    maps: Vec<usize>,
-    map_index: HashMap<usize, usize>,
+    maps: Vec<PlacedMap>,
+    map_index: HashMap<usize, i32>,
+    /// Jump table -> the index of its map.
+    jump_tables: HashMap<usize, i32>,
+}
+
+/// A map of a program.
+enum PlacedMap {
+    /// One of the object's.
+    Object(usize),
+    /// Made for this program alone.
+    Own(Arc<MapDef>),
 }
 
 impl<'a> Linker<'a> {
@@ -93,6 +107,7 @@ impl<'a> Linker<'a> {
             lines: Builder::default(),
             maps: Vec::new(),
             map_index: HashMap::new(),
+            jump_tables: HashMap::new(),
         };
         self.append(&mut build, entry.function, true)?;
         self.follow_calls(&mut build)?;
@@ -239,21 +254,24 @@ impl<'a> Linker<'a> {
             if !is_call && !is_address {
                 continue;
             }
-            let text_slot = match to {
+            let (section, there) = match to {
                 Some(RefTo::ExternCall(_)) => continue,
-                Some(RefTo::Call { offset }) => (offset / 8) as i64 + i64::from(insn.imm) + 1,
-                Some(RefTo::FunctionAddress { offset }) => (offset as i64).wrapping_add(i64::from(insn.imm)) / 8,
+                Some(RefTo::Call { section, offset }) => (section, (offset / 8) as i64 + i64::from(insn.imm) + 1),
+                Some(RefTo::FunctionAddress { section, offset }) => {
+                    (section, (offset as i64).wrapping_add(i64::from(insn.imm)) / 8)
+                }
                 Some(_) => return Err(self.insn_error(build, function, slot, "call with a relocation against data")),
                 None if is_address => {
                     return Err(self.insn_error(build, function, slot, "address of a function without a relocation"));
                 }
                 // A static function of the same section: the distance is in the instruction.
-                None => (f.start + slot) as i64 + i64::from(insn.imm) + 1,
+                None => (f.section, (f.start + slot) as i64 + i64::from(insn.imm) + 1),
             };
             let functions = &self.object.parts.functions;
-            let called = usize::try_from(text_slot).ok().and_then(|at| functions.at(functions.text?, at));
+            let called = usize::try_from(there).ok().and_then(|at| functions.at(section, at));
             let Some(called) = called else {
-                let problem = format!("calls instruction {text_slot} of section `.text`, where there is no function");
+                let name = functions.code.get(&section).map_or("", |c| &c.name);
+                let problem = format!("calls instruction {there} of section `{name}`, where there is no function");
                 return Err(self.insn_error(build, function, slot, problem));
             };
             let there = match build.placed.get(&called) {
@@ -285,7 +303,7 @@ impl<'a> Linker<'a> {
         let f = self.function(function);
         for r in &f.refs {
             let at = base + r.slot;
-            let wide = matches!(r.to, RefTo::Map(_) | RefTo::Data { .. } | RefTo::ExternValue(_));
+            let wide = matches!(r.to, RefTo::Map(_) | RefTo::Data { .. } | RefTo::ExternValue(_) | RefTo::JumpTable(_));
             if wide && (r.slot + 1 >= f.count) {
                 return Err(self.insn_error(build, function, r.slot, "64-bit immediate load without its second half"));
             }
@@ -301,6 +319,13 @@ impl<'a> Linker<'a> {
                     build.insns[at].imm = build.map(map);
                 }
                 RefTo::ExternValue(ext) => self.fill_extern_value(build, at, ext)?,
+                RefTo::JumpTable(table) => {
+                    build.insns[at].src = BPF_PSEUDO_MAP_VALUE;
+                    build.insns[at].imm = match build.jump_tables.get(&table) {
+                        Some(&index) => index,
+                        None => self.add_jump_table(build, function, base, r.slot, table)?,
+                    };
+                }
                 RefTo::ExternCall(ext) => {
                     let symbol = self.symbol(ext)?;
                     let insn = &mut build.insns[at];
@@ -317,6 +342,42 @@ impl<'a> Linker<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Makes the map of a jump table, with places counted from the program's first instruction.
+    fn add_jump_table(
+        &self,
+        build: &mut Build,
+        function: usize,
+        base: usize,
+        slot: usize,
+        table: usize,
+    ) -> Result<i32, Error> {
+        let f = self.function(function);
+        let targets = self.object.parts.functions.jump_tables.get(table).map_or(&[][..], |t| &t.targets);
+        let mut slots = Vec::with_capacity(targets.len());
+        for (i, &target) in targets.iter().enumerate() {
+            let within = usize::try_from(target / 8).ok().and_then(|at| (at + base).checked_sub(f.start));
+            let Some(place) = within.and_then(|at| u32::try_from(at).ok()) else {
+                let problem = format!("entry {i} of its jump table is {target:#x}, which is in no program");
+                return Err(self.insn_error(build, function, slot, problem));
+            };
+            slots.push((i as u32, SlotInit::Insn(place)));
+        }
+        let map = MapDef {
+            name: JUMP_TABLES.to_owned(),
+            full_name: JUMP_TABLES.to_owned(),
+            map_type: INSN_ARRAY,
+            key_size: 4,
+            value_size: 16,
+            max_entries: slots.len() as u32,
+            frozen: true,
+            slots,
+            ..MapDef::default()
+        };
+        let index = build.add(PlacedMap::Own(Arc::new(map)));
+        build.jump_tables.insert(table, index);
+        Ok(index)
     }
 
     fn fill_extern_value(&mut self, build: &mut Build, at: usize, ext: usize) -> Result<(), Error> {
@@ -344,6 +405,13 @@ impl<'a> Linker<'a> {
             |problem: String| Error::Program { program: entry.name.clone(), section: entry.section.clone(), problem };
         if entry.prog_type == 0 {
             return Err(bad("its section name tells no program type".into()));
+        }
+        if entry.target == Target::Program {
+            return Err(bad(format!(
+                "attach target `{}` is a function of another program, loaded before; the object does not say of which, and \
+                 programs that replace or follow a function of a program are not supported",
+                entry.attach_to
+            )));
         }
         let mut attach_btf_id =
             attach::btf_id(entry.target, &entry.attach_to, &entry.section, self.target).map_err(bad)?;
@@ -406,8 +474,9 @@ impl<'a> Linker<'a> {
     /// The maps that instructions refer to, then those that these have in their slots.
     fn used_maps(&self, build: &mut Build) -> Vec<Arc<MapDef>> {
         let mut next = 0;
-        while let Some(&map) = build.maps.get(next) {
+        while let Some(map) = build.maps.get(next) {
             next += 1;
+            let PlacedMap::Object(map) = *map else { continue };
             for (_, init) in &self.maps[map].slots {
                 if let SlotInit::Map(name) = init
                     && let Some(&inner) = self.map_names.get(name.as_str())
@@ -416,18 +485,28 @@ impl<'a> Linker<'a> {
                 }
             }
         }
-        build.maps.iter().map(|&i| Arc::clone(&self.maps[i])).collect()
+        let def = |map: &PlacedMap| match map {
+            PlacedMap::Object(i) => Arc::clone(&self.maps[*i]),
+            PlacedMap::Own(def) => Arc::clone(def),
+        };
+        build.maps.iter().map(def).collect()
     }
 }
 
 impl Build<'_> {
     /// Index of an object's map among those of the program.
     fn map(&mut self, map: usize) -> i32 {
-        let maps = &mut self.maps;
-        *self.map_index.entry(map).or_insert_with(|| {
-            maps.push(map);
-            maps.len() - 1
-        }) as i32
+        if let Some(&index) = self.map_index.get(&map) {
+            return index;
+        }
+        let index = self.add(PlacedMap::Object(map));
+        self.map_index.insert(map, index);
+        index
+    }
+
+    fn add(&mut self, map: PlacedMap) -> i32 {
+        self.maps.push(map);
+        (self.maps.len() - 1) as i32
     }
 }
 

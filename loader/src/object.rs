@@ -134,7 +134,7 @@ pub fn open(bytes: &[u8], options: &Options) -> Result<Object, Error> {
         (Some(btf), Some(ext)) => core_relos(btf, ext, &functions)?,
         _ => HashMap::new(),
     };
-    let programs = programs(&elf, &functions, options);
+    let programs = programs(&functions, options);
     let given = btf.as_ref().map(|b| given(b, options.takes)).transpose()?;
     let btf_refused = given.as_ref().and_then(|b| b.check_as_kernel().err());
     let known = given.filter(|_| btf_refused.is_none());
@@ -166,7 +166,7 @@ fn read_btf(elf: &Elf, functions: &Functions) -> Result<BtfParts, Error> {
     let mut edited = edit.finish().map_err(bad(".BTF"))?;
     let mut edit = Editor::new(&edited);
     btf_fixup::datasecs(elf, &edited, &mut edit)?;
-    let hidden = functions.list.iter().filter(|f| f.hidden && functions.is_sub(f)).map(|f| f.name.as_str());
+    let hidden = functions.list.iter().filter(|f| f.hidden && f.is_sub).map(|f| f.name.as_str());
     btf_fixup::hidden_functions(&edited, &mut edit, hidden);
     let bytes = edit.to_bytes();
     if bytes != original.raw() {
@@ -203,8 +203,7 @@ fn core_relos(btf: &Btf, ext: &BtfExt, functions: &Functions) -> Result<HashMap<
     Ok(all)
 }
 
-fn programs(elf: &Elf, functions: &Functions, options: &Options) -> Vec<ObjProgram> {
-    let lenient = elf.sections.iter().any(|s| maps::is_legacy_section(s.name));
+fn programs(functions: &Functions, options: &Options) -> Vec<ObjProgram> {
     let entry = |(index, f): (usize, &functions::Function)| {
         let full = functions.section_name(f);
         let section = full.strip_prefix('?').unwrap_or(full);
@@ -219,7 +218,8 @@ fn programs(elf: &Elf, functions: &Functions, options: &Options) -> Vec<ObjProgr
             target: Target::None,
             function: index,
         };
-        if let Some(name) = section_name::read(section, lenient) {
+        let loosely = || section_name::read_loosely(section).filter(|_| options.prog_type.is_none());
+        if let Some(name) = section_name::read(section).or_else(loosely) {
             program.prog_type = name.def.prog_type.raw();
             program.expected_attach_type = name.def.attach_type(options.takes);
             program.flags = name.def.flags;
@@ -228,7 +228,7 @@ fn programs(elf: &Elf, functions: &Functions, options: &Options) -> Vec<ObjProgr
         }
         program
     };
-    functions.list.iter().enumerate().filter(|(_, f)| !functions.is_sub(f)).map(entry).collect()
+    functions.list.iter().enumerate().filter(|(_, f)| !f.is_sub).map(entry).collect()
 }
 
 fn license(elf: &Elf) -> String {

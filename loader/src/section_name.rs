@@ -203,7 +203,7 @@ pub struct SectionKind {
 
 /// Reads a section name (with or without the leading `?`); `None` when it names no program type.
 pub fn section_kind(name: &str) -> Option<SectionKind> {
-    let name = read(name.strip_prefix('?').unwrap_or(name), false)?;
+    let name = read(name.strip_prefix('?').unwrap_or(name))?;
     Some(SectionKind {
         prog_type: name.def.prog_type.raw(),
         expected_attach_type: name.def.attach_type,
@@ -227,15 +227,21 @@ impl Def {
     }
 }
 
-/// Reads a section name (without the leading `?`). `lenient` also takes names that only start with a known one (`xdp_drop`,
-/// `lirc_mode2/keymap`), as loaders did at the time of legacy map definitions.
-pub(crate) fn read(name: &str, lenient: bool) -> Option<SectionName<'_>> {
-    let def = DEFS.iter().find(|d| d.fits(name)).or_else(|| {
-        let started = DEFS.iter().filter(|d| name.starts_with(d.name));
-        if lenient { started.max_by_key(|d| d.name.len()) } else { None }
-    })?;
-    let rest = name.split_once('/').map_or("", |(_, rest)| rest);
-    Some(SectionName { def, rest })
+/// Reads a section name (without the leading `?`) as libbpf does.
+pub(crate) fn read(name: &str) -> Option<SectionName<'_>> {
+    DEFS.iter().find(|d| d.fits(name)).map(|def| with_rest(def, name))
+}
+
+/// Reads a section name that may also only start with a known one (`xdp_drop`, `classifier/ingress`), as cilium/ebpf does, and as
+/// libbpf did before 1.0.
+pub(crate) fn read_loosely(name: &str) -> Option<SectionName<'_>> {
+    let name = name.strip_prefix('?').unwrap_or(name);
+    let started = DEFS.iter().filter(|d| name.starts_with(d.name)).max_by_key(|d| d.name.len());
+    read(name).or_else(|| started.map(|def| with_rest(def, name)))
+}
+
+fn with_rest<'a>(def: &'static Def, name: &'a str) -> SectionName<'a> {
+    SectionName { def, rest: name.split_once('/').map_or("", |(_, rest)| rest) }
 }
 
 #[cfg(test)]
@@ -243,7 +249,7 @@ mod tests {
     use super::*;
 
     fn all(name: &str) -> Option<(P, u32, u32, &str)> {
-        read(name, false).map(|s| (s.def.prog_type, s.def.attach_type, s.def.flags, s.rest))
+        read(name).map(|s| (s.def.prog_type, s.def.attach_type, s.def.flags, s.rest))
     }
 
     #[test]
@@ -252,7 +258,9 @@ mod tests {
         assert_eq!(all("xdp.frags/devmap"), Some((P::Xdp, 33, 32, "devmap")));
         assert_eq!(all("xdp/other"), None);
         assert_eq!(all("xdp_drop"), None);
-        assert_eq!(read("xdp_drop", true).map(|s| s.def.prog_type), Some(P::Xdp));
+        assert_eq!(read_loosely("xdp_drop").map(|s| s.def.prog_type), Some(P::Xdp));
+        assert_eq!(read_loosely("?classifier/in").map(|s| (s.def.prog_type, s.rest)), Some((P::SchedCls, "in")));
+        assert!(read_loosely("library").is_none());
         assert_eq!(all("lsm.s/file_open"), Some((P::Lsm, 27, 16, "file_open")));
         assert_eq!(all("tp_btf/sched_switch"), Some((P::Tracing, 23, 0, "sched_switch")));
         assert_eq!(all("kprobe.multi/vfs_*"), Some((P::Kprobe, 42, 0, "vfs_*")));

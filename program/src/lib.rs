@@ -86,9 +86,11 @@ pub struct MapDef {
     pub unprivileged: bool,
 }
 
-/// What a statically initialised slot of a prog array or map-in-map holds.
+/// What a statically initialised slot of a prog array, map-in-map or instruction array holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotInit {
     Map(String),
     Program(String),
+    /// A place in the program, counted from its first instruction.
+    Insn(u32),
 }

@@ -72,6 +72,8 @@ impl Session {
                 let _ = match init {
                     SlotInit::Program(name) => self.image(name).map(|i| set_program(map, *index, i)),
                     SlotInit::Map(name) => self.maps.by_name(name).map(|m| set_map(map, &index.to_le_bytes(), m)),
+                    // Only instruction arrays hold these, and none of those gets as far as to be run.
+                    SlotInit::Insn(_) => None,
                 };
             }
         }

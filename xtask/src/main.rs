@@ -1,5 +1,6 @@
 //! Work on the repository itself: `cargo xtask <task>`. One file per task; this one only names them.
 
+mod compare_loader;
 mod corpus_build;
 mod corpus_record;
 mod guest;
@@ -21,6 +22,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Compare our loader with libbpf on every object under the paths (needs root)
+    CompareLoader(compare_loader::Args),
     /// The corpus of BPF programs
     #[command(subcommand)]
     Corpus(Corpus),
@@ -44,6 +47,7 @@ enum Corpus {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
+        Task::CompareLoader(args) => compare_loader::run(&args),
         Task::Corpus(Corpus::Build(args)) => corpus_build::run(&args),
         Task::Corpus(Corpus::Record(args)) => corpus_record::run(&args),
         Task::Guest(args) => guest::run(&args),

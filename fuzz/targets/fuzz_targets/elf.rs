@@ -1,10 +1,16 @@
-//! Any bytes as an ELF object: opening, linking and judging never panic.
+//! Any bytes as an ELF object: opening and linking, with and without the kernel's types, never panic. Judging is `judge`.
 #![no_main]
+
+use std::sync::LazyLock;
+
+static PROFILE: LazyLock<spec::Profile> = LazyLock::new(spec::Profile::default);
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Ok(object) = loader::open(bytes, &loader::Options::default()) else { return };
-    let mut linker = object.linker(None);
-    for program in (0..object.programs.len()).filter_map(|i| linker.program(i).ok()) {
-        verifier::verify(&program, &spec::Profile::default(), &verifier::Options::default());
+    for kernel in [None, Some(&**PROFILE.btf())] {
+        let mut linker = object.linker(kernel);
+        for index in 0..object.programs.len() {
+            let _ = linker.program(index);
+        }
     }
 });

@@ -63,6 +63,8 @@ pub mod prog_load {
     pub const FD_ARRAY: usize = 120;
     pub const LOG_TRUE_SIZE: usize = 140;
     pub const SIGNATURE_SIZE: usize = 160;
+    /// Behind the last field that is known here.
+    pub const END: usize = 168;
 }
 
 impl Attr {
@@ -93,6 +95,11 @@ impl Attr {
         name(&self.bytes::<16>(at))
     }
 
+    /// Whether anything but zeros stands from there on: fields of a newer kernel, which others refuse.
+    pub fn says_more(&self, from: usize) -> bool {
+        self.0.get(from..).is_some_and(|rest| rest.iter().any(|&b| b != 0))
+    }
+
     /// Whether the caller's attribute is long enough to have the field, so that the kernel may have written to it.
     pub fn has(&self, at: usize, len: usize) -> bool {
         self.0.len() >= at + len
@@ -116,5 +123,6 @@ mod tests {
         assert_eq!(attr.u32(4), 0xffff);
         assert_eq!((attr.u64(usize::MAX / 2), attr.name(6)), (0, String::new()));
         assert!(attr.has(2, 4) && !attr.has(4, 4));
+        assert!(attr.says_more(5) && !attr.says_more(6) && !attr.says_more(7) && !Attr(vec![1, 0]).says_more(1));
     }
 }

@@ -217,6 +217,9 @@ impl Reading<'_> {
         if attr.u32(CORE_RELO_CNT) != 0 {
             self.problems.push("it leaves CO-RE relocations to the kernel".to_owned());
         }
+        if attr.says_more(END) {
+            self.problems.push(format!("its attribute says something behind byte {END}, which is not known here"));
+        }
         if attr.u32(SIGNATURE_SIZE) != 0 {
             self.problems.push("it is signed".to_owned());
         }

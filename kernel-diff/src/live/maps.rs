@@ -173,6 +173,14 @@ fn create(def: &MapDef, btfs: &mut BtfCache) -> Result<OwnedFd, Error> {
         value.resize(size, 0);
         sys::map_update(&fd, &0u32.to_ne_bytes(), &value).map_err(refused)?;
     }
+    for (slot, init) in &def.slots {
+        // A place in the program: the first field of `struct bpf_insn_array_value`.
+        if let SlotInit::Insn(place) = init {
+            let mut value = place.to_ne_bytes().to_vec();
+            value.resize(def.value_size as usize, 0);
+            sys::map_update(&fd, &slot.to_ne_bytes(), &value).map_err(refused)?;
+        }
+    }
     if def.frozen {
         sys::map_freeze(&fd).map_err(refused)?;
     }

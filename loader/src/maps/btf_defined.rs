@@ -226,7 +226,7 @@ pub(super) fn relocate(
         let is_programs = maps.list[map].def.map_type == MapType::ProgArray.raw();
         let init = if is_programs {
             match by_name.get(symbol.name).map(|&f| &functions.list[f]) {
-                Some(f) if !functions.is_sub(f) => SlotInit::Program(symbol.name.to_owned()),
+                Some(f) if !f.is_sub => SlotInit::Program(symbol.name.to_owned()),
                 Some(_) => return Err(bad(format!("`{}` is not an entry-point program", symbol.name))),
                 None => return Err(bad(format!("there is no program `{}`", symbol.name))),
             }

@@ -4,7 +4,6 @@
 mod btf_defined;
 mod data;
 mod legacy;
-pub(crate) use legacy::is_section as is_legacy_section;
 pub(crate) mod struct_ops;
 
 use crate::elf::Elf;
