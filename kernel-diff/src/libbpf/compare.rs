@@ -50,7 +50,7 @@ pub fn compare(bytes: &[u8], kernel: &Btf, options: &Options) -> Report {
         _ => theirs,
     };
     report.refusal =
-        Side { ours: ours.as_ref().err().map(ToString::to_string), libbpf: theirs.as_ref().err().map(String::clone) };
+        Side { ours: ours.as_ref().err().map(ToString::to_string), libbpf: theirs.as_ref().err().cloned() };
     let (Ok(ours), Ok(theirs)) = (ours, theirs) else { return report };
     report.programs = ours.programs.len();
     let names = theirs.program_names();
@@ -149,7 +149,9 @@ pub fn differences(ours: &Program, theirs: &PeerProgram, fds: &HashMap<i32, Stri
     out.extend(first_difference("line_info", &rows(&ours.line_info), &table(&theirs.line_info, 16)));
     // usdt gets its attach type, sleepable and frags their flags, only while loading.
     let same_attach = ours.expected_attach_type == theirs.expected_attach_type || ours.section.starts_with("usdt");
-    if ours.prog_type != theirs.prog_type || !same_attach || theirs.flags != 0 {
+    // Where the section name tells libbpf no type, it does not load the program; ours is read more loosely.
+    let typed = theirs.prog_type != 0;
+    if typed && (ours.prog_type != theirs.prog_type || !same_attach || theirs.flags != 0) {
         out.push(format!(
             "type: ours {} attach {}, libbpf {} attach {} flags {}",
             ours.prog_type, ours.expected_attach_type, theirs.prog_type, theirs.expected_attach_type, theirs.flags
