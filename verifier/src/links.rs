@@ -65,7 +65,7 @@ impl Verifier<'_> {
         if reg.id & ADD_CONST != 0 {
             (reg.id, reg.off) = (0, 0);
         }
-        if reg.id == 0 && !reg.val.is_const() {
+        if reg.id == 0 && (!reg.val.is_const() || !self.profile.changes.known_numbers_unlinked) {
             reg.id = self.new_id();
         }
     }

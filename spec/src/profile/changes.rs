@@ -113,6 +113,17 @@ Changes {
     static_live_regs "6.16.12";
     /// Loops are known as components of the control-flow graph; otherwise by the stored states that paths came back to.
     loop_components "6.17.13";
+    /// A store that is forced happens; otherwise a loop that is still young prevents that, too.
+    forced_stores_stay "6.12.117";
+    /// What must be exact is followed into and out of called functions and through any pointer to the stack; otherwise through R10 only,
+    /// and at a call or return every scalar before it must be exact.
+    precision_across_calls "6.12.117";
+    /// A loop is infinite when a state comes back exactly; otherwise when what was read of it so far does, beside the registers.
+    loops_proven_exactly "6.12.117";
+    /// Copies of a known number are not linked; otherwise as those of any number.
+    known_numbers_unlinked "6.12.117";
+    /// Scalars that are linked in a stored state have to be linked in a state that it covers.
+    scalar_ids_compared "6.12.117";
     /// `peak_states` is the most states there were at a time; otherwise how many there were at the end.
     peak_is_maximum "6.16.12";
     /// Evicted states are freed when their last path ends; otherwise only at once, when they were finished and cleaned.

@@ -158,7 +158,7 @@ impl Verifier<'_> {
         if async_ {
             aux.prune_point = true;
         }
-        if sync {
+        if sync && self.profile.changes.callbacks_unrolled {
             aux.prune_point = true;
             aux.jump_point = true;
             aux.force_checkpoint = true;

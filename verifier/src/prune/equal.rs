@@ -152,6 +152,9 @@ pub fn regs_equal(v: &Verifier<'_>, old: &Reg, new: &Reg, ids: &mut IdMap, level
             if !old.precise && level == Level::Normal {
                 return true;
             }
+            if !v.profile.changes.scalar_ids_compared {
+                return new.val.is_within(&old.val);
+            }
             if old.id != 0 && (old.id & ADD_CONST) != (new.id & ADD_CONST) {
                 return false;
             }

@@ -163,7 +163,8 @@ impl Verifier<'_> {
                 self.hit(id, loop_flag)?;
                 return Ok(Visit::Pruned);
             }
-            if busy && !force && self.jumps_since_store() < BUSY_JUMPS && self.insns_since_store() < BUSY_INSNS {
+            let kept = force && self.profile.changes.forced_stores_stay;
+            if busy && !kept && self.jumps_since_store() < BUSY_JUMPS && self.insns_since_store() < BUSY_INSNS {
                 store = false;
             }
             if store {
@@ -229,7 +230,8 @@ impl Verifier<'_> {
         if !old.frame().regs.iter().zip(&new.frame().regs).all(|(a, b)| same(a, b)) {
             return false;
         }
-        self.equal_to_cur(id, Level::Exact)
+        let level = if self.profile.changes.loops_proven_exactly { Level::Exact } else { Level::Normal };
+        self.equal_to_cur(id, level)
             && !iter_depths_differ(old, new)
             && old.may_goto_depth == new.may_goto_depth
             && old.callback_unroll == new.callback_unroll

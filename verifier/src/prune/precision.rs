@@ -169,7 +169,8 @@ fn run(v: &mut Verifier<'_>, start: &Start, history: &[HistEntry], mut w: Wanted
         match walk_state(v, &mut w, hist, last, first, &mut subseq, skip_first)? {
             Back::Done => {}
             Back::Fallback => {
-                force_all(v, start.depth, start.parent);
+                let from = if v.profile.changes.precision_across_calls { start.parent } else { parent };
+                force_all(v, start.depth, from);
                 return Ok(changed);
             }
         }
@@ -359,7 +360,8 @@ fn step(v: &mut Verifier<'_>, w: &mut Wanted, i: i32, subseq: i32, e: Option<&Hi
     if let Some(e) = e {
         w.sync_linked(e);
     }
-    let slot = e.and_then(|e| e.flags.stack);
+    let across = v.profile.changes.precision_across_calls;
+    let slot = if across { e.and_then(|e| e.flags.stack) } else { own_slot(w, insn) };
     match class(insn.code) {
         BPF_ALU | BPF_ALU64 => {
             if !alu(w, insn) {
@@ -390,6 +392,8 @@ fn step(v: &mut Verifier<'_>, w: &mut Wanted, i: i32, subseq: i32, e: Option<&Hi
             }
         }
         BPF_JMP | BPF_JMP32 => match op(insn.code) {
+            BPF_CALL if !across && insn.src == BPF_PSEUDO_CALL => return Ok(Back::Fallback),
+            BPF_EXIT if !across => return Ok(Back::Fallback),
             BPF_CALL => return call(v, w, i, subseq, insn),
             BPF_EXIT => return exit(v, w, subseq),
             BPF_JA => return Ok(Back::Done),
@@ -421,6 +425,13 @@ fn step(v: &mut Verifier<'_>, w: &mut Wanted, i: i32, subseq: i32, e: Option<&Hi
         w.sync_linked(e);
     }
     Ok(Back::Done)
+}
+
+/// The slot that a load or store relative to R10 names; older kernels know of no other way to the stack.
+fn own_slot(w: &Wanted, insn: Insn) -> Option<(u8, u8)> {
+    let base = if class(insn.code) == BPF_LDX { insn.src } else { insn.dst };
+    let place = (-1 - i32::from(insn.off)) / 8;
+    (base as usize == FP && insn.off < 0).then_some((w.frame as u8, place as u8 & 63))
 }
 
 /// False when the rule has nothing to do with what is wanted.
