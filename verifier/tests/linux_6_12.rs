@@ -105,6 +105,12 @@ fn a_known_key_names_an_element() {
 }
 
 #[test]
+fn rounds_of_a_loop() {
+    let p = program(SOCKET_FILTER, &[(0x85, 0, 0, 0, 181), (0xb7, 0, 0, 0, 0), (0x95, 0, 0, 0, 0)]);
+    assert_eq!(last_words(&p), ["R1 type=ctx expected=scalar", "R2 !read_ok"]);
+}
+
+#[test]
 fn forms_of_instructions() {
     let may_goto = program(SOCKET_FILTER, &[(0xe5, 0, 0, 0, 0), (0xb7, 0, 0, 0, 0), (0x95, 0, 0, 0, 0)]);
     assert_eq!(last_words(&may_goto), ["invalid may_goto off 0 imm 0", "accepted"]);

@@ -146,6 +146,8 @@ Changes {
     removes_owned_nodes "6.16.12";
     /// Map values may hold pointers to memory of the user.
     user_pointers "6.16.12";
+    /// How often bpf_loop goes round must be a number.
+    loop_rounds_are_numbers "6.12.117 7.2.13";
     /// bpf_rdonly_cast also makes memory without a type.
     cast_to_void "6.17.13";
     /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.

@@ -141,6 +141,10 @@ impl Verifier<'_> {
         self.check_reg_read(regno)?;
         let reg = self.reg(regno);
         if arg.kind == ArgKind::Anything {
+            let rounds = call.id() == super::id::LOOP && regno == 1 && self.profile.changes.loop_rounds_are_numbers;
+            if rounds && !reg.is_scalar() && self.privs.ptr_leaks {
+                return Err(Reject::ArgType { reg: regno, ty: reg.ty, expected: TypeList(SCALARS) });
+            }
             return match reg.ty.is_pointer() && !self.privs.ptr_leaks {
                 true => Err(Reject::HelperLeak { reg: regno }),
                 false => Ok(()),
