@@ -11,6 +11,7 @@ pub use protos::PROTOS;
 use crate::lsm;
 use crate::profile::Version;
 use crate::prog::{AttachType, D_PATH_TARGETS, ProgContext, ProgType};
+use crate::span::Span;
 
 /// A helper's number in `call #N`.
 pub type HelperId = u32;
@@ -47,12 +48,17 @@ pub fn full_name(id: HelperId) -> Option<&'static str> {
     protos::NAMES.get(id as usize).copied()
 }
 
-/// The prototype with this variant letter.
+/// The prototype with this variant letter that 6.18 has.
 pub fn proto(id: HelperId, variant: char) -> Option<&'static Proto> {
-    protos_of(id).iter().find(|p| p.variant == variant)
+    proto_on(id, variant, Version::REFERENCE)
 }
 
-/// All prototypes of a helper: more than one where it differs by program type.
+/// The same on a kernel of this version.
+pub fn proto_on(id: HelperId, variant: char, version: Version) -> Option<&'static Proto> {
+    protos_of(id).iter().find(|p| p.variant == variant && p.span.holds(version))
+}
+
+/// All prototypes of a helper on all kernels: more than one where it differs by program type or by version.
 pub fn protos_of(id: HelperId) -> &'static [Proto] {
     let start = PROTOS.partition_point(|p| p.id < id);
     let end = PROTOS.partition_point(|p| p.id <= id);
@@ -77,6 +83,8 @@ pub struct Proto {
     pub allow_check: Option<AllowCheck>,
     pub effects: Effects,
     pub ret_range: RetRange,
+    /// The kernels whose prototype this is.
+    pub span: Span,
 }
 
 impl Proto {
@@ -320,6 +328,22 @@ mod tests {
         assert!(xchg.effects.contains(Effects::ACQUIRE));
         assert!(proto(148, 'a').is_some_and(|p| p.might_sleep));
         assert!(proto(8, 'b').is_some_and(|p| p.allow_fastcall && p.ret_range == RetRange::Cpu));
-        assert_eq!(protos_of(107).len(), 3);
+        assert_eq!(protos_of(107).iter().filter(|p| p.span.holds(Version::REFERENCE)).count(), 3);
+    }
+
+    #[test]
+    fn a_kernel_has_one_prototype_of_a_letter() {
+        for version in ["5.10.262", "6.1.192", "6.12.117", "6.18.15", "6.18.44", "7.2.13"].map(Version::parse) {
+            for proto in PROTOS {
+                let same = |p: &&Proto| p.variant == proto.variant && p.span.holds(version);
+                assert_eq!(protos_of(proto.id).iter().filter(same).count(), 1, "{} on {version}", proto.name());
+            }
+        }
+        // The output buffer of snprintf was not said to be written.
+        let writes = |version| match proto_on(165, 'a', Version::parse(version)).map(|p| p.args[0].kind) {
+            Some(ArgKind::Mem(access, _)) => access.writes(),
+            _ => false,
+        };
+        assert_eq!((writes("6.12.117"), writes("6.18.44")), (false, true));
     }
 }

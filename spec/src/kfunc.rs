@@ -3,6 +3,8 @@
 
 mod table;
 
+use std::fmt;
+
 use crate::profile::Version;
 use crate::prog::{AttachType, ProgContext, ProgType, kfunc_hooks};
 use crate::span::Span;
@@ -41,6 +43,8 @@ impl Flags {
     pub const ACQUIRE: Flags = Flags(1 << 0);
     pub const RELEASE: Flags = Flags(1 << 1);
     pub const RET_NULL: Flags = Flags(1 << 2);
+    /// The first argument is a pointer to a kptr slot. Only old kernels have such kfuncs.
+    pub const KPTR_GET: Flags = Flags(1 << 3);
     pub const TRUSTED_ARGS: Flags = Flags(1 << 4);
     pub const SLEEPABLE: Flags = Flags(1 << 5);
     pub const DESTRUCTIVE: Flags = Flags(1 << 6);
@@ -53,6 +57,43 @@ impl Flags {
     pub const ARENA_RET: Flags = Flags(1 << 13);
     pub const ARENA_ARG1: Flags = Flags(1 << 14);
     pub const ARENA_ARG2: Flags = Flags(1 << 15);
+    /// The last parameter is the kernel's own and not passed by programs.
+    pub const IMPLICIT_ARGS: Flags = Flags(1 << 16);
+
+    /// In the order of their bits, which are the kernel's.
+    const NAMES: [&str; 17] = [
+        "ACQUIRE",
+        "RELEASE",
+        "RET_NULL",
+        "KPTR_GET",
+        "TRUSTED_ARGS",
+        "SLEEPABLE",
+        "DESTRUCTIVE",
+        "RCU",
+        "ITER_NEW",
+        "ITER_NEXT",
+        "ITER_DESTROY",
+        "RCU_PROTECTED",
+        "FASTCALL",
+        "ARENA_RET",
+        "ARENA_ARG1",
+        "ARENA_ARG2",
+        "IMPLICIT_ARGS",
+    ];
+
+    /// `None` if there is a bit that no flag has.
+    pub fn from_bits(bits: u32) -> Option<Flags> {
+        (bits >> Self::NAMES.len() == 0).then_some(Flags(bits))
+    }
+
+    /// `ACQUIRE|RET_NULL`, or `-`.
+    pub fn parse(text: &str) -> Option<Flags> {
+        if text == "-" {
+            return Some(Flags::NONE);
+        }
+        text.split('|')
+            .try_fold(Flags::NONE, |all, name| Some(Flags(all.0 | 1 << Self::NAMES.iter().position(|n| *n == name)?)))
+    }
 
     pub const fn and(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
@@ -66,6 +107,15 @@ impl Flags {
     /// Whether any of these is in the set.
     pub const fn intersects(self, other: Flags) -> bool {
         self.0 & other.0 != 0
+    }
+}
+
+impl fmt::Display for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> =
+            (0..Self::NAMES.len()).filter(|b| self.0 >> b & 1 != 0).map(|b| Self::NAMES[b]).collect();
+        f.write_str(if names.is_empty() { "-" } else { "" })?;
+        f.write_str(&names.join("|"))
     }
 }
 
@@ -97,6 +147,13 @@ impl Hooks {
 
     pub const fn intersects(self, other: Hooks) -> bool {
         self.0 & other.0 != 0
+    }
+}
+
+impl Kfunc {
+    /// One that only its recording tells of.
+    pub(crate) fn recorded(name: &'static str) -> Kfunc {
+        Kfunc { name, flags: Flags::NONE, hooks: Hooks::NONE, filter: Filter::None }
     }
 }
 
@@ -152,7 +209,17 @@ mod tests {
     fn table_is_sorted_and_complete() {
         assert!(all().is_sorted_by(|a, b| a.name <= b.name));
         let names = all().iter().map(|k| k.name).collect::<std::collections::BTreeSet<_>>();
-        assert_eq!(names.len(), 342);
+        assert_eq!(names.len(), 345);
+    }
+
+    #[test]
+    fn flags_are_read_as_they_are_written() {
+        for bits in [0, 5, 1 << 16, 0x1ffff] {
+            let flags = Flags::from_bits(bits).expect("known bits");
+            assert_eq!(Flags::parse(&flags.to_string()), Some(flags));
+        }
+        assert_eq!(Flags::parse("RET_NULL|ACQUIRE"), Some(Flags::ACQUIRE.and(Flags::RET_NULL)));
+        assert_eq!((Flags::parse("NOPE"), Flags::parse(""), Flags::from_bits(1 << 17)), (None, None, None));
     }
 
     #[test]

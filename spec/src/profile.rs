@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use crate::ctx::{self, Layout};
 use crate::helper::{Availability, Column, HelperAvail, HelperId};
 use crate::kernels::Kernel;
-use crate::kfunc::{self, Kfunc};
+use crate::kfunc::{self, Flags, Kfunc};
 use crate::map::MapType;
 use crate::offers::Offered;
 use crate::prog::{self, ProgContext, ProgType};
@@ -269,23 +269,44 @@ impl Profile {
 
     /// The registration through which this program may call the kfunc whose FUNC has this id in the kernel's BTF. A BTF that marks
     /// kfuncs decides which of the table's the kernel was built with.
-    pub fn kfunc(&self, func: u32, prog: &ProgContext<'_>) -> Option<&'static Kfunc> {
+    pub fn kfunc(&self, func: u32, prog: &ProgContext<'_>) -> Option<Kfunc> {
         let btf = self.btf();
+        let name = btf.name(func);
+        let recorded = self.other.as_deref().and_then(|o| Some((o.offers.as_ref()?, o.to(prog).offered?)));
+        if let Some((offers, offered)) = recorded {
+            let registered = kfunc::allowed(name, prog).copied();
+            let mut kfunc = match offered.kfunc(name) {
+                Some(false) => None,
+                Some(true) => Some(registered.unwrap_or(Kfunc::recorded(offers.kfunc_name(name)?))),
+                None => registered,
+            }?;
+            kfunc.flags = offers.kfunc_flags(name).unwrap_or(kfunc.flags);
+            return Some(kfunc);
+        }
         let built = |id| btf.has_decl_tag(id, -1, "bpf_kfunc");
         // Every kernel that marks kfuncs has this one.
         let marks = btf.find(btf::Kind::Func, "bpf_iter_num_new").is_some_and(built);
-        let refused = |o: &Other| o.to(prog).offered.is_some_and(|o| o.kfunc(btf.name(func)) == Some(false));
-        if self.other.as_deref().is_some_and(refused) || (marks && !built(func)) {
-            None
-        } else {
-            kfunc::allowed(btf.name(func), prog)
-        }
+        if marks && !built(func) { None } else { kfunc::allowed(name, prog).copied() }
+    }
+
+    /// The flags that the kfunc is registered with, whoever may call it: more than one set where they differ by program.
+    pub fn kfunc_flags(&self, name: &str) -> Vec<Flags> {
+        let recorded = self.other.as_deref().and_then(|o| o.offers.as_ref()?.kfunc_flags(name));
+        recorded.map_or_else(|| kfunc::by_name(name).iter().map(|k| k.flags).collect(), |flags| vec![flags])
+    }
+
+    /// Whether the function is only a prototype in the kernel's BTF: the long form of a kfunc whose last parameters the kernel fills in.
+    pub fn kfunc_is_prototype(&self, name: &str) -> bool {
+        let Some(offers) = self.other.as_deref().and_then(|o| o.offers.as_ref()) else { return false };
+        let short = name.strip_suffix("_impl").and_then(|short| offers.kfunc_flags(short));
+        offers.kfunc_flags(name).is_none() && short.is_some_and(|flags| flags.contains(Flags::IMPLICIT_ARGS))
     }
 
     /// The helpers of this program: ask once, look up often.
     pub fn helpers(&self, prog: ProgContext<'_>) -> HelperSet<'_> {
         HelperSet {
             column: self.embedded.availability().column(prog),
+            version: self.version,
             config: &self.config,
             other: self.other.as_deref().map(|o| o.to(&prog)),
         }
@@ -301,6 +322,7 @@ impl Profile {
 #[derive(Clone, Copy, Debug)]
 pub struct HelperSet<'a> {
     column: Column<'a>,
+    version: Version,
     config: &'a Config,
     other: Option<OtherOffer<'a>>,
 }
@@ -326,15 +348,18 @@ impl HelperSet<'_> {
             58 => !self.config.kprobe_override,
             _ => false,
         };
-        if gone || self.withheld(id) {
+        if gone {
             return HelperAvail::No;
         }
-        self.column.helper(id)
+        match self.other {
+            Some(other) => other.helper(id, self.version).unwrap_or_else(|| self.column.helper(id)),
+            None => self.column.helper(id),
+        }
     }
 
     /// Whether it is another kernel than the modelled one that does not offer the helper.
     pub fn withheld(&self, id: HelperId) -> bool {
-        self.other.is_some_and(|o| o.withholds(id))
+        self.other.is_some_and(|o| o.helper(id, self.version) == Some(HelperAvail::No))
     }
 }
 
@@ -346,9 +371,10 @@ impl Other {
 }
 
 impl OtherOffer<'_> {
-    fn withholds(&self, id: HelperId) -> bool {
-        let offered = self.offered.and_then(|o| o.helper(id));
-        !offered.unwrap_or_else(|| self.kernel.has_helper(self.prog_type, id))
+    /// What was recorded of this kernel; `None` if it may be as on 6.18.
+    fn helper(&self, id: HelperId, version: Version) -> Option<HelperAvail> {
+        let offered = self.offered.and_then(|o| o.helper(id, version));
+        offered.or_else(|| (!self.kernel.has_helper(self.prog_type, id)).then_some(HelperAvail::No))
     }
 }
 

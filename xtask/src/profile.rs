@@ -6,6 +6,7 @@ mod ctx;
 mod helper_args;
 mod helper_results;
 mod helpers;
+mod kfunc_flags;
 mod kfuncs;
 mod map_use;
 mod maps;
@@ -75,6 +76,20 @@ impl Tally {
         }
     }
 
+    /// Prints at most `show` differences.
+    fn print(&self, name: &str, show: usize) {
+        println!("{name}: {} agree, {} differ", self.agree, self.differ.len());
+        for (why, count) in &self.undecided {
+            println!("  not asked: {count} ({why})");
+        }
+        for line in self.differ.iter().take(show) {
+            println!("  {line}");
+        }
+        if self.differ.len() > show {
+            println!("  ... {} more", self.differ.len() - show);
+        }
+    }
+
     fn undecided(&mut self, why: impl Into<String>) {
         *self.undecided.entry(why.into()).or_default() += 1;
     }
@@ -95,6 +110,9 @@ pub fn run(options: &Options) -> Result<()> {
             // Profiles on disk are found there as they are here: above the program.
             let at = format!("spec/profiles/{}", options.profile);
             let files = vm::folder(&crate::root().join(&at), &at)?;
+            if !options.record && (options.only.is_empty() || options.only.iter().any(|o| o == "kfuncs")) {
+                kfunc_flags::compare(vmlinuz, &Profile::load(&options.profile)?)?.print("kfunc-flags", options.show);
+            }
             vm::run(vmlinuz, &guest_arguments(options), &files)
         }
         None => ask_running_kernel(options),
@@ -126,7 +144,9 @@ fn ask_running_kernel(options: &Options) -> Result<()> {
         return Ok(());
     }
     if options.write.is_some() {
-        return write::print(&mut kernel, &with_kernels_btf(Profile::default())?);
+        let mut profile = with_kernels_btf(Profile::default())?;
+        profile.version = record::running_version()?;
+        return write::print(&mut kernel, &profile);
     }
     let profile = host_profile(Profile::load(&options.profile)?, &mut kernel)?;
     let tables: &[(&str, Compare)] = &[
@@ -147,16 +167,7 @@ fn ask_running_kernel(options: &Options) -> Result<()> {
             continue;
         }
         let tally = compare(&mut kernel, &profile)?;
-        println!("{name}: {} agree, {} differ", tally.agree, tally.differ.len());
-        for (why, count) in &tally.undecided {
-            println!("  not asked: {count} ({why})");
-        }
-        for line in tally.differ.iter().take(options.show) {
-            println!("  {line}");
-        }
-        if tally.differ.len() > options.show {
-            println!("  ... {} more", tally.differ.len() - options.show);
-        }
+        tally.print(name, options.show);
         differences += tally.differ.len();
     }
     match differences {

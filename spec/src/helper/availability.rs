@@ -1,7 +1,7 @@
 //! Which program may call which helper: the columns of a profile's `helpers.txt`, and the one place that chooses a program's column.
 
 use super::{COUNT, HelperId, Proto};
-use crate::profile::Caps;
+use crate::profile::{Caps, Version};
 use crate::prog::{ProgContext, ProgType};
 
 /// The capability that a call needs, tested with the loader's privileges when the call is verified.
@@ -99,6 +99,13 @@ impl Column<'_> {
     /// What the program gets for this helper number.
     pub fn helper(&self, id: HelperId) -> HelperAvail {
         let cell = self.index.and_then(|i| self.table.rows.get(id as usize)?.get(i).copied()).unwrap_or(b'.');
+        HelperAvail::of_cell(id, cell, Version::REFERENCE)
+    }
+}
+
+impl HelperAvail {
+    /// What a letter of a matrix says about a helper on the kernel of this version.
+    pub(crate) fn of_cell(id: HelperId, cell: u8, version: Version) -> HelperAvail {
         let (need, base) = match cell {
             b'a'..=b'c' => (Need::Nothing, b'a'),
             b'A'..=b'C' => (Need::Bpf, b'A'),
@@ -106,10 +113,23 @@ impl Column<'_> {
             b'S'..=b'U' => (Need::SysAdmin, b'S'),
             _ => return HelperAvail::No,
         };
-        match super::proto(id, char::from(b'a' + (cell - base))) {
+        match super::proto_on(id, char::from(b'a' + (cell - base)), version) {
             Some(proto) => HelperAvail::Yes { proto, need },
             None => HelperAvail::No,
         }
+    }
+}
+
+impl Need {
+    /// The letter of a matrix for a prototype that needs this: what [`HelperAvail::of_cell`] reads.
+    pub fn letter(self, variant: char) -> char {
+        let base = match self {
+            Need::Nothing => 'a',
+            Need::Bpf => 'A',
+            Need::Perfmon => 'P',
+            Need::SysAdmin => 'S',
+        };
+        char::from(base as u8 + (variant as u8).wrapping_sub(b'a'))
     }
 }
 

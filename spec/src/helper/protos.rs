@@ -1,9 +1,11 @@
-//! The helper table: every helper of 6.18 with its prototypes, one row each. Rows with the same number differ by program type;
-//! which program gets which letter is in the profile's `helpers.txt`.
+//! The helper table: every helper with its prototypes, one row each. Rows with the same number differ by program type (the letter:
+//! which program gets which is in the profile's `helpers.txt` or `offers.txt`) or by version (`since`, `until`: in and before that
+//! series; what is not marked holds for every kernel that has the helper).
 
 use super::{
     AllowCheck, Arg, ArgKind, DynptrKind, Effects, HelperId, MemAccess, MemSize, Proto, Ret, RetKind, RetRange,
 };
+use crate::span::Span;
 
 /// Names by number.
 #[rustfmt::skip]
@@ -155,6 +157,7 @@ const fn p(id: HelperId, variant: char, ret: Ret, args: [Arg; 5]) -> Proto {
         allow_check: None,
         effects: Effects::NONE,
         ret_range: RetRange::Any,
+        span: Span::ALWAYS,
     }
 }
 
@@ -193,6 +196,16 @@ impl Proto {
         self.ret_range = range;
         self
     }
+
+    const fn since(mut self, major: u16, minor: u16) -> Proto {
+        self.span = self.span.since(major, minor);
+        self
+    }
+
+    const fn until(mut self, major: u16, minor: u16) -> Proto {
+        self.span = self.span.until(major, minor);
+        self
+    }
 }
 
 /// All prototypes, by helper number, then variant.
@@ -205,8 +218,10 @@ pub const PROTOS: &[Proto] = &[
     p(5, 'a', INT, [__, __, __, __, __]), // ktime_get_ns
     p(6, 'a', INT, [read(2), SIZE, __, __, __]).gpl(), // trace_printk
     p(7, 'a', INT, [__, __, __, __, __]), // get_prandom_u32
-    p(8, 'a', INT, [__, __, __, __, __]).range(RetRange::Cpu), // get_smp_processor_id
-    p(8, 'b', INT, [__, __, __, __, __]).fastcall().range(RetRange::Cpu), // get_smp_processor_id
+    p(8, 'a', INT, [__, __, __, __, __]).until(6, 12), // get_smp_processor_id
+    p(8, 'a', INT, [__, __, __, __, __]).range(RetRange::Cpu).since(6, 12), // get_smp_processor_id
+    p(8, 'b', INT, [__, __, __, __, __]).until(6, 12), // get_smp_processor_id
+    p(8, 'b', INT, [__, __, __, __, __]).fastcall().range(RetRange::Cpu).since(6, 12), // get_smp_processor_id
     p(9, 'a', INT, [CTX, ANY, read(4), SIZE, ANY]).fx(Effects::CHANGES_PKT), // skb_store_bytes
     p(10, 'a', INT, [CTX, ANY, ANY, ANY, ANY]).fx(Effects::CHANGES_PKT), // l3_csum_replace
     p(11, 'a', INT, [CTX, ANY, ANY, ANY, ANY]).fx(Effects::CHANGES_PKT), // l4_csum_replace
@@ -247,7 +262,8 @@ pub const PROTOS: &[Proto] = &[
     p(44, 'a', INT, [CTX, ANY, __, __, __]).fx(Effects::CHANGES_PKT), // xdp_adjust_head
     p(45, 'a', INT, [write(2), SIZE0, ANY, __, __]).gpl().range(RetRange::ErrorOrSize), // probe_read_str
     p(46, 'a', INT, [CTX, __, __, __, __]), // get_socket_cookie
-    p(46, 'b', INT, [BTF_SK.or_null(), __, __, __, __]), // get_socket_cookie
+    p(46, 'b', INT, [BTF_SK, __, __, __, __]).until(6, 12), // get_socket_cookie
+    p(46, 'b', INT, [BTF_SK.or_null(), __, __, __, __]).since(6, 12), // get_socket_cookie
     p(47, 'a', INT, [CTX, __, __, __, __]), // get_socket_uid
     p(48, 'a', INT, [CTX, ANY, __, __, __]), // set_hash
     p(49, 'a', INT, [CTX, ANY, ANY, read(5), SIZE]), // setsockopt
@@ -272,7 +288,8 @@ pub const PROTOS: &[Proto] = &[
     p(66, 'a', INT, [CTX, ANY, write(4), SIZE, ANY]), // skb_get_xfrm_state
     p(67, 'a', INT, [CTX, write(3), SIZE0, ANY, __]).gpl().range(RetRange::ErrorOrSize), // get_stack
     p(68, 'a', INT, [CTX, ANY, write(4), SIZE, ANY]), // skb_load_bytes_relative
-    p(69, 'a', INT, [CTX, update(3), SIZE, ANY, __]).gpl(), // fib_lookup
+    p(69, 'a', INT, [CTX, read(3), SIZE, ANY, __]).gpl().until(6, 16), // fib_lookup
+    p(69, 'a', INT, [CTX, update(3), SIZE, ANY, __]).gpl().since(6, 16), // fib_lookup
     p(70, 'a', INT, [CTX, MAP, KEY, ANY, __]).pkt(), // sock_hash_update
     p(71, 'a', INT, [CTX, MAP, KEY, ANY, __]), // msg_redirect_hash
     p(72, 'a', INT, [CTX, MAP, KEY, ANY, __]), // sk_redirect_hash
@@ -287,10 +304,14 @@ pub const PROTOS: &[Proto] = &[
     p(81, 'a', R_VALUE, [MAP, ANY, __, __, __]), // get_local_storage
     p(82, 'a', INT, [CTX, MAP, KEY, ANY, __]), // sk_select_reuseport
     p(83, 'a', INT, [CTX, ANY, __, __, __]), // skb_ancestor_cgroup_id
-    p(84, 'a', R_SK.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).pkt().fx(Effects::ACQUIRE), // sk_lookup_tcp
-    p(84, 'b', R_SK.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).fx(Effects::ACQUIRE), // sk_lookup_tcp
-    p(85, 'a', R_SK.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).pkt().fx(Effects::ACQUIRE), // sk_lookup_udp
-    p(85, 'b', R_SK.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).fx(Effects::ACQUIRE), // sk_lookup_udp
+    p(84, 'a', R_SK.or_null(), [CTX, read(3), SIZE, ANY, ANY]).pkt().fx(Effects::ACQUIRE).until(6, 12), // sk_lookup_tcp
+    p(84, 'a', R_SK.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).pkt().fx(Effects::ACQUIRE).since(6, 12), // sk_lookup_tcp
+    p(84, 'b', R_SK.or_null(), [CTX, read(3), SIZE, ANY, ANY]).fx(Effects::ACQUIRE).until(6, 12), // sk_lookup_tcp
+    p(84, 'b', R_SK.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).fx(Effects::ACQUIRE).since(6, 12), // sk_lookup_tcp
+    p(85, 'a', R_SK.or_null(), [CTX, read(3), SIZE, ANY, ANY]).pkt().fx(Effects::ACQUIRE).until(6, 12), // sk_lookup_udp
+    p(85, 'a', R_SK.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).pkt().fx(Effects::ACQUIRE).since(6, 12), // sk_lookup_udp
+    p(85, 'b', R_SK.or_null(), [CTX, read(3), SIZE, ANY, ANY]).fx(Effects::ACQUIRE).until(6, 12), // sk_lookup_udp
+    p(85, 'b', R_SK.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).fx(Effects::ACQUIRE).since(6, 12), // sk_lookup_udp
     p(86, 'a', INT, [BTF_SK.releases(), __, __, __, __]), // sk_release
     p(87, 'a', INT, [MAP, VALUE, ANY, __, __]).pkt(), // map_push_elem
     p(88, 'a', INT, [MAP, VALUE_OUT, __, __, __]), // map_pop_elem
@@ -304,20 +325,27 @@ pub const PROTOS: &[Proto] = &[
     p(96, 'a', R_TCP.or_null(), [SKC, __, __, __, __]).fx(Effects::PTR_CAST), // tcp_sock
     p(97, 'a', INT, [CTX, __, __, __, __]), // skb_ecn_set_ce
     p(98, 'a', R_SK.or_null(), [SKC, __, __, __, __]), // get_listener_sock
-    p(99, 'a', R_SKC.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).pkt().fx(Effects::ACQUIRE), // skc_lookup_tcp
-    p(99, 'b', R_SKC.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).fx(Effects::ACQUIRE), // skc_lookup_tcp
+    p(99, 'a', R_SKC.or_null(), [CTX, read(3), SIZE, ANY, ANY]).pkt().fx(Effects::ACQUIRE).until(6, 12), // skc_lookup_tcp
+    p(99, 'a', R_SKC.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).pkt().fx(Effects::ACQUIRE).since(6, 12), // skc_lookup_tcp
+    p(99, 'b', R_SKC.or_null(), [CTX, read(3), SIZE, ANY, ANY]).fx(Effects::ACQUIRE).until(6, 12), // skc_lookup_tcp
+    p(99, 'b', R_SKC.or_null(), [CTX, read(3), SIZE0, ANY, ANY]).fx(Effects::ACQUIRE).since(6, 12), // skc_lookup_tcp
     p(100, 'a', INT, [BTF_SK, read(3), SIZE, read(5), SIZE]).gpl().pkt(), // tcp_check_syncookie
-    p(101, 'a', INT, [CTX, update(3), SIZE, ANY, __]), // sysctl_get_name
+    p(101, 'a', INT, [CTX, read(3), SIZE, ANY, __]).until(6, 16), // sysctl_get_name
+    p(101, 'a', INT, [CTX, update(3), SIZE, ANY, __]).since(6, 16), // sysctl_get_name
     p(102, 'a', INT, [CTX, write(3), SIZE, __, __]), // sysctl_get_current_value
     p(103, 'a', INT, [CTX, write(3), SIZE, __, __]), // sysctl_get_new_value
     p(104, 'a', INT, [CTX, read(3), SIZE, __, __]), // sysctl_set_new_value
-    p(105, 'a', INT, [read(2), SIZE, ANY, fixed(MemAccess::Write, 8, true), __]), // strtol
-    p(106, 'a', INT, [read(2), SIZE, ANY, fixed(MemAccess::Write, 8, true), __]), // strtoul
+    p(105, 'a', INT, [read(2), SIZE, ANY, fixed(MemAccess::Read, 8, true), __]).until(6, 1), // strtol
+    p(105, 'a', INT, [read(2), SIZE, ANY, fixed(MemAccess::Write, 8, true), __]).since(6, 1), // strtol
+    p(106, 'a', INT, [read(2), SIZE, ANY, fixed(MemAccess::Read, 8, true), __]).until(6, 1), // strtoul
+    p(106, 'a', INT, [read(2), SIZE, ANY, fixed(MemAccess::Write, 8, true), __]).since(6, 1), // strtoul
     p(107, 'a', R_VALUE.or_null(), [MAP, BTF_SK, VALUE.or_null(), ANY, __]).fx(Effects::STORAGE_GET), // sk_storage_get
     p(107, 'b', R_VALUE.or_null(), [MAP, CTX, VALUE.or_null(), ANY, __]).fx(Effects::STORAGE_GET), // sk_storage_get
-    p(107, 'c', R_VALUE.or_null(), [MAP, btf("sock_common").or_null(), VALUE.or_null(), ANY, __]).only_if(AllowCheck::SkStorageTracing).fx(Effects::STORAGE_GET), // sk_storage_get
+    p(107, 'c', R_VALUE.or_null(), [MAP, btf("sock_common"), VALUE.or_null(), ANY, __]).only_if(AllowCheck::SkStorageTracing).fx(Effects::STORAGE_GET).until(6, 12), // sk_storage_get
+    p(107, 'c', R_VALUE.or_null(), [MAP, btf("sock_common").or_null(), VALUE.or_null(), ANY, __]).only_if(AllowCheck::SkStorageTracing).fx(Effects::STORAGE_GET).since(6, 12), // sk_storage_get
     p(108, 'a', INT, [MAP, BTF_SK, __, __, __]), // sk_storage_delete
-    p(108, 'b', INT, [MAP, btf("sock_common").or_null(), __, __, __]).only_if(AllowCheck::SkStorageTracing), // sk_storage_delete
+    p(108, 'b', INT, [MAP, btf("sock_common"), __, __, __]).only_if(AllowCheck::SkStorageTracing).until(6, 12), // sk_storage_delete
+    p(108, 'b', INT, [MAP, btf("sock_common").or_null(), __, __, __]).only_if(AllowCheck::SkStorageTracing).since(6, 12), // sk_storage_delete
     p(109, 'a', INT, [ANY, __, __, __, __]), // send_signal
     p(110, 'a', INT, [BTF_SK, read(3), SIZE, read(5), SIZE]).gpl().pkt(), // tcp_gen_syncookie
     p(111, 'a', INT, [btf("sk_buff"), MAP, ANY, read(5), SIZE0]).gpl(), // skb_output
@@ -328,7 +356,8 @@ pub const PROTOS: &[Proto] = &[
     p(116, 'a', INT, [btf("tcp_sock"), ANY, __, __, __]), // tcp_send_ack
     p(117, 'a', INT, [ANY, __, __, __, __]), // send_signal_thread
     p(118, 'a', INT, [__, __, __, __, __]), // jiffies64
-    p(119, 'a', INT, [CTX, update(3).or_null(), SIZE0, ANY, __]).gpl(), // read_branch_records
+    p(119, 'a', INT, [CTX, read(3).or_null(), SIZE0, ANY, __]).gpl().until(6, 16), // read_branch_records
+    p(119, 'a', INT, [CTX, update(3).or_null(), SIZE0, ANY, __]).gpl().since(6, 16), // read_branch_records
     p(120, 'a', INT, [ANY, ANY, write(4), SIZE, __]), // get_ns_current_pid_tgid
     p(121, 'a', INT, [btf("xdp_buff"), MAP, ANY, read(5), SIZE0]).gpl(), // xdp_output
     p(122, 'a', INT, [CTX.or_null(), __, __, __, __]), // get_netns_cookie
@@ -352,30 +381,38 @@ pub const PROTOS: &[Proto] = &[
     p(139, 'a', btf_ret("tcp_request_sock", false).or_null(), [BTF_SK, __, __, __, __]).fx(Effects::PTR_CAST), // skc_to_tcp_request_sock
     p(140, 'a', btf_ret("udp6_sock", false).or_null(), [BTF_SK, __, __, __, __]).fx(Effects::PTR_CAST), // skc_to_udp6_sock
     p(141, 'a', INT, [btf("task_struct"), write(3), SIZE0, ANY, __]).range(RetRange::ErrorOrSize), // get_task_stack
-    p(142, 'a', INT, [CTX, update(3), SIZE, ANY, __]), // load_hdr_opt
+    p(142, 'a', INT, [CTX, read(3), SIZE, ANY, __]).until(6, 1), // load_hdr_opt
+    p(142, 'a', INT, [CTX, update(3), SIZE, ANY, __]).since(6, 1), // load_hdr_opt
     p(143, 'a', INT, [CTX, read(3), SIZE, ANY, __]).fx(Effects::CHANGES_PKT), // store_hdr_opt
     p(144, 'a', INT, [CTX, ANY, ANY, __, __]), // reserve_hdr_opt
-    p(145, 'a', R_VALUE.or_null(), [MAP, btf("inode").or_null(), VALUE.or_null(), ANY, __]).fx(Effects::STORAGE_GET), // inode_storage_get
-    p(146, 'a', INT, [MAP, btf("inode").or_null(), __, __, __]), // inode_storage_delete
+    p(145, 'a', R_VALUE.or_null(), [MAP, btf("inode"), VALUE.or_null(), ANY, __]).fx(Effects::STORAGE_GET).until(6, 12), // inode_storage_get
+    p(145, 'a', R_VALUE.or_null(), [MAP, btf("inode").or_null(), VALUE.or_null(), ANY, __]).fx(Effects::STORAGE_GET).since(6, 12), // inode_storage_get
+    p(146, 'a', INT, [MAP, btf("inode"), __, __, __]).until(6, 12), // inode_storage_delete
+    p(146, 'a', INT, [MAP, btf("inode").or_null(), __, __, __]).since(6, 12), // inode_storage_delete
     p(147, 'a', INT, [btf("path"), update(3), SIZE0, __, __]).only_if(AllowCheck::DPath), // d_path
     p(148, 'a', INT, [write(2), SIZE0, ANY, __, __]).sleeps(), // copy_from_user
-    p(149, 'a', INT, [update(2), SIZE, read(4), SIZE, ANY]), // snprintf_btf
+    p(149, 'a', INT, [read(2), SIZE, read(4), SIZE, ANY]).until(6, 16), // snprintf_btf
+    p(149, 'a', INT, [update(2), SIZE, read(4), SIZE, ANY]).since(6, 16), // snprintf_btf
     p(150, 'a', INT, [btf("seq_file"), read(3), SIZE0, ANY, __]).gpl(), // seq_printf_btf
     p(151, 'a', INT, [CTX, __, __, __, __]), // skb_cgroup_classid
     p(152, 'a', INT, [ANY, read(3).or_null(), SIZE0, ANY, __]), // redirect_neigh
     p(153, 'a', R_PERCPU.or_null(), [PERCPU, ANY, __, __, __]), // per_cpu_ptr
     p(154, 'a', R_PERCPU, [PERCPU, __, __, __, __]), // this_cpu_ptr
     p(155, 'a', INT, [ANY, ANY, __, __, __]), // redirect_peer
-    p(156, 'a', R_VALUE.or_null(), [MAP, btf("task_struct").or_null(), VALUE.or_null(), ANY, __]).fx(Effects::STORAGE_GET), // task_storage_get
-    p(157, 'a', INT, [MAP, btf("task_struct").or_null(), __, __, __]), // task_storage_delete
-    p(158, 'a', btf_ret("task_struct", true), [__, __, __, __, __]).gpl(), // get_current_task_btf
+    p(156, 'a', R_VALUE.or_null(), [MAP, btf("task_struct"), VALUE.or_null(), ANY, __]).fx(Effects::STORAGE_GET).until(6, 12), // task_storage_get
+    p(156, 'a', R_VALUE.or_null(), [MAP, btf("task_struct").or_null(), VALUE.or_null(), ANY, __]).fx(Effects::STORAGE_GET).since(6, 12), // task_storage_get
+    p(157, 'a', INT, [MAP, btf("task_struct"), __, __, __]).until(6, 12), // task_storage_delete
+    p(157, 'a', INT, [MAP, btf("task_struct").or_null(), __, __, __]).since(6, 12), // task_storage_delete
+    p(158, 'a', btf_ret("task_struct", false), [__, __, __, __, __]).gpl().until(6, 12), // get_current_task_btf
+    p(158, 'a', btf_ret("task_struct", true), [__, __, __, __, __]).gpl().since(6, 12), // get_current_task_btf
     p(159, 'a', INT, [btf("linux_binprm"), ANY, __, __, __]), // bprm_opts_set
     p(160, 'a', INT, [__, __, __, __, __]), // ktime_get_coarse_ns
     p(161, 'a', INT, [btf("inode"), write(3), SIZE, __, __]).sleeps().only_if(AllowCheck::LsmSleepableHook), // ima_inode_hash
     p(162, 'a', btf_ret("socket", false).or_null(), [btf("file"), __, __, __, __]), // sock_from_file
     p(163, 'a', INT, [CTX, ANY, fixed(MemAccess::ReadWrite, 4, true), ANY, ANY]).gpl(), // check_mtu
     p(164, 'a', INT, [MAP, FUNC, STACK.or_null(), ANY, __]).fx(Effects::SYNC_CALLBACK), // for_each_map_elem
-    p(165, 'a', INT, [update(2).or_null(), SIZE0, STR, read(5).or_null(), SIZE0]).gpl(), // snprintf
+    p(165, 'a', INT, [read(2).or_null(), SIZE0, STR, read(5).or_null(), SIZE0]).gpl().until(6, 16), // snprintf
+    p(165, 'a', INT, [update(2).or_null(), SIZE0, STR, read(5).or_null(), SIZE0]).gpl().since(6, 16), // snprintf
     p(166, 'a', INT, [ANY, read(3), SIZE, __, __]), // sys_bpf
     p(167, 'a', INT, [read(2), SIZE, ANY, ANY, __]), // btf_find_by_name_kind
     p(168, 'a', INT, [ANY, __, __, __, __]), // sys_close
@@ -416,8 +453,10 @@ pub const PROTOS: &[Proto] = &[
     p(201, 'a', INT, [write(2), SIZE0, dynptr(DynptrKind::Any, false, true), ANY, ANY]), // dynptr_read
     p(202, 'a', INT, [dynptr(DynptrKind::Any, false, true), ANY, read(4), SIZE0, ANY]), // dynptr_write
     p(203, 'a', mem_ret(false, 3).or_null(), [dynptr(DynptrKind::Any, false, true), ANY, ALLOC, __, __]).fx(Effects::DYNPTR_REF), // dynptr_data
-    p(204, 'a', INT, [fixed(MemAccess::Read, 20, false), read(3), SIZE0, __, __]).gpl().pkt(), // tcp_raw_gen_syncookie_ipv4
-    p(205, 'a', INT, [fixed(MemAccess::Read, 40, false), read(3), SIZE0, __, __]).gpl().pkt(), // tcp_raw_gen_syncookie_ipv6
+    p(204, 'a', INT, [fixed(MemAccess::Read, 20, false), read(3), SIZE, __, __]).gpl().pkt().until(6, 12), // tcp_raw_gen_syncookie_ipv4
+    p(204, 'a', INT, [fixed(MemAccess::Read, 20, false), read(3), SIZE0, __, __]).gpl().pkt().since(6, 12), // tcp_raw_gen_syncookie_ipv4
+    p(205, 'a', INT, [fixed(MemAccess::Read, 40, false), read(3), SIZE, __, __]).gpl().pkt().until(6, 12), // tcp_raw_gen_syncookie_ipv6
+    p(205, 'a', INT, [fixed(MemAccess::Read, 40, false), read(3), SIZE0, __, __]).gpl().pkt().since(6, 12), // tcp_raw_gen_syncookie_ipv6
     p(206, 'a', INT, [fixed(MemAccess::Read, 20, false), fixed(MemAccess::Read, 20, false), __, __, __]).gpl().pkt(), // tcp_raw_check_syncookie_ipv4
     p(207, 'a', INT, [fixed(MemAccess::Read, 40, false), fixed(MemAccess::Read, 20, false), __, __, __]).gpl().pkt(), // tcp_raw_check_syncookie_ipv6
     p(208, 'a', INT, [__, __, __, __, __]), // ktime_get_tai_ns

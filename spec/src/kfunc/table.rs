@@ -1,5 +1,6 @@
-//! The kfunc table: every kfunc that 6.18 registers, by name, with flags and the hooks it is registered for. A name that stands
-//! twice has other flags in another hook.
+//! The kfunc table: every kfunc that 6.18 registers, by name, with flags and the hooks it is registered for, and the three that only
+//! older kernels have (a BTF without them says so). A name that stands twice has other flags in another hook. Kfuncs and flags of
+//! other kernels are in their `offers.txt`.
 
 use super::{Filter, Flags as F, Hooks as H, Kfunc};
 
@@ -154,6 +155,7 @@ pub(super) const KFUNCS: &[Kfunc] = &[
     k("bpf_kfunc_call_test_fail3", F::NONE, H::TC.and(H::TRACING).and(H::SYSCALL).and(H::STRUCT_OPS)),
     k("bpf_kfunc_call_test_get_rdonly_mem", F::RET_NULL, H::TC.and(H::TRACING).and(H::SYSCALL).and(H::STRUCT_OPS)),
     k("bpf_kfunc_call_test_get_rdwr_mem", F::RET_NULL, H::TC.and(H::TRACING).and(H::SYSCALL).and(H::STRUCT_OPS)),
+    k("bpf_kfunc_call_test_kptr_get", F::ACQUIRE.and(F::RET_NULL).and(F::KPTR_GET), H::TC.and(H::SYSCALL).and(H::TRACING)),
     k("bpf_kfunc_call_test_mem_len_fail1", F::NONE, H::TC.and(H::TRACING).and(H::SYSCALL).and(H::STRUCT_OPS)),
     k("bpf_kfunc_call_test_mem_len_fail2", F::NONE, H::TC.and(H::TRACING).and(H::SYSCALL).and(H::STRUCT_OPS)),
     k("bpf_kfunc_call_test_mem_len_pass1", F::NONE, H::TC.and(H::TRACING).and(H::SYSCALL).and(H::STRUCT_OPS)),
@@ -286,6 +288,8 @@ pub(super) const KFUNCS: &[Kfunc] = &[
     k("bpf_xdp_metadata_rx_vlan_tag", F::TRUSTED_ARGS, H::XDP),
     k("bpf_xdp_pull_data", F::NONE, H::XDP),
     k("bpf_xdp_xfrm_state_release", F::RELEASE, H::XDP),
+    k("cgroup_rstat_flush", F::SLEEPABLE, H::TRACING),
+    k("cgroup_rstat_updated", F::NONE, H::TRACING),
     k("crash_kexec", F::DESTRUCTIVE, H::TRACING.and(H::TC).and(H::XDP).and(H::STRUCT_OPS).and(H::SYSCALL).and(H::CGROUP)),
     k("css_rstat_flush", F::SLEEPABLE, H::TRACING),
     k("css_rstat_updated", F::NONE, H::TRACING),

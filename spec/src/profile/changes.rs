@@ -150,6 +150,12 @@ Changes {
     loop_rounds_are_numbers "6.12.117 7.2.13";
     /// bpf_rdonly_cast also makes memory without a type.
     cast_to_void "6.17.13";
+    /// Programs may call functions of the kernel.
+    kernel_calls "6.1.192";
+    /// Whether a kfunc that sleeps may be called is asked before its arguments are looked at.
+    kfunc_sleep_first "6.12.117";
+    /// Every kfunc takes only pointers that are known to be good, not NULL; before, those that are registered so.
+    kfuncs_trust_nobody "7.0.13";
     /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.
     ld_abs_returns "6.18.44";
     /// `*(u32 *)(ctx) = imm` is a store like any other; before, none into a context was accepted.

@@ -24,6 +24,7 @@ pub mod kfunc;
 pub use args::TypeList;
 pub use exit::{BitsText, Context as ExitContext, RangeText};
 pub(crate) use field::{KptrField, field_name};
+pub(crate) use kfunc::base_name;
 
 use crate::env::Verifier;
 use crate::reject::{R, Reject};

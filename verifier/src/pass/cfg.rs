@@ -15,10 +15,10 @@ enum Seen {
     Done,
 }
 
-/// Kfuncs with callbacks, by name.
-const SYNC_CALLBACK_KFUNCS: [&str; 1] = ["bpf_rbtree_add_impl"];
+/// Kfuncs with callbacks, by base name.
+const SYNC_CALLBACK_KFUNCS: [&str; 1] = ["bpf_rbtree_add"];
 const ASYNC_CALLBACK_KFUNCS: [&str; 3] =
-    ["bpf_wq_set_callback_impl", "bpf_task_work_schedule_signal_impl", "bpf_task_work_schedule_resume_impl"];
+    ["bpf_wq_set_callback", "bpf_task_work_schedule_signal", "bpf_task_work_schedule_resume"];
 const PACKET_KFUNC: &str = "bpf_xdp_pull_data";
 
 impl Verifier<'_> {
@@ -148,6 +148,7 @@ impl Verifier<'_> {
                 .map(|e| (e.contains(Effects::SYNC_CALLBACK), e.contains(Effects::ASYNC_CALLBACK))),
             BPF_PSEUDO_KFUNC_CALL => self
                 .kfunc_name(insn.imm, 0)
+                .map(crate::call::base_name)
                 .map(|n| (SYNC_CALLBACK_KFUNCS.contains(&n), ASYNC_CALLBACK_KFUNCS.contains(&n))),
             _ => None,
         };

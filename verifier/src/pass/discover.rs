@@ -117,6 +117,10 @@ impl Verifier<'_> {
             return Err(Reject::KfuncNotFunction { id });
         }
         let Some(proto) = btf.func_proto(id) else { return Err(Reject::KfuncNoProto { id }) };
+        if self.profile.kfunc_is_prototype(btf.name(id)) {
+            let text = format!("cannot find address for kernel function {}", btf.name(id));
+            return Err(Reject::KernelRefuses { text, errno: EINVAL });
+        }
         if DEVICE_KFUNCS.contains(&btf.name(id)) {
             return if self.prog.flags & spec::prog::flags::XDP_DEV_BOUND_ONLY == 0 {
                 Err(Reject::KfuncNeedsDevice)

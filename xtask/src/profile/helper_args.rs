@@ -5,9 +5,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::{Result, anyhow};
 use isa::Insn;
-use spec::Profile;
 use spec::helper::{Arg, ArgKind, HelperAvail, MemSize, PROTOS, Proto};
 use spec::map::{CreateAttr, MapType, flags};
+use spec::profile::Version;
+use spec::{Profile, Span};
 
 use super::Tally;
 use super::code;
@@ -17,7 +18,7 @@ use super::sys::Kernel;
 /// What the maps of the questions are like.
 const VALUE_SIZE: u32 = 1;
 
-struct Maps {
+pub struct Maps {
     /// Key 4, value 8.
     plain: OwnedFd,
     /// One value of one byte that programs may not write.
@@ -26,13 +27,9 @@ struct Maps {
 
 pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
     let mut tally = Tally::default();
-    let attr =
-        CreateAttr { map_type: MapType::Array.raw(), key_size: 4, value_size: 8, max_entries: 1, ..Default::default() };
-    let readonly = CreateAttr { value_size: VALUE_SIZE, map_flags: flags::RDONLY_PROG, ..attr };
-    let make = |a| kernel.create_map(a, None).map_err(|e| anyhow!("cannot make an array: errno {e}"));
-    let maps = Maps { plain: make(&attr)?, readonly: make(&readonly)? };
+    let maps = Maps::new(kernel)?;
     let subjects = subjects::few(profile);
-    for proto in PROTOS {
+    for proto in PROTOS.iter().filter(|p| p.span.holds(profile.version)) {
         let offered = |s: &&Subject| {
             let offer = profile.helper(s.prog, proto.id);
             let sleeps = !proto.might_sleep || s.prog.sleepable;
@@ -44,10 +41,34 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
             continue;
         };
         for i in 0..5 {
-            ask(kernel, subject, proto, i, &maps, &mut tally);
+            ask(kernel, subject, profile.version, proto, i, &maps, &mut tally);
         }
     }
     Ok(tally)
+}
+
+impl Maps {
+    pub fn new(kernel: &Kernel) -> Result<Maps> {
+        let attr = CreateAttr {
+            map_type: MapType::Array.raw(),
+            key_size: 4,
+            value_size: 8,
+            max_entries: 1,
+            ..Default::default()
+        };
+        let readonly = CreateAttr { value_size: VALUE_SIZE, map_flags: flags::RDONLY_PROG, ..attr };
+        let make = |a| kernel.create_map(a, None).map_err(|e| anyhow!("cannot make an array: errno {e}"));
+        Ok(Maps { plain: make(&attr)?, readonly: make(&readonly)? })
+    }
+}
+
+/// Whether the kernel's answers to this program are those of the prototype, as far as can be asked.
+pub fn agrees(kernel: &mut Kernel, subject: &Subject, version: Version, proto: &Proto, maps: &Maps) -> bool {
+    let mut tally = Tally::default();
+    for i in 0..5 {
+        ask(kernel, subject, version, proto, i, maps, &mut tally);
+    }
+    tally.differ.is_empty()
 }
 
 fn loads(kernel: &mut Kernel, subject: &Subject) -> bool {
@@ -55,8 +76,17 @@ fn loads(kernel: &mut Kernel, subject: &Subject) -> bool {
 }
 
 /// All questions about argument `i`.
-fn ask(kernel: &mut Kernel, subject: &Subject, proto: &Proto, i: usize, maps: &Maps, tally: &mut Tally) {
+fn ask(
+    kernel: &mut Kernel,
+    subject: &Subject,
+    version: Version,
+    proto: &Proto,
+    i: usize,
+    maps: &Maps,
+    tally: &mut Tally,
+) {
     let arg = proto.args[i];
+    let scalar = scalar(version);
     let Some(before) =
         proto.args[..i].iter().enumerate().map(|(n, a)| good(*a, n, &maps.plain)).collect::<Option<Vec<_>>>()
     else {
@@ -91,16 +121,15 @@ fn ask(kernel: &mut Kernel, subject: &Subject, proto: &Proto, i: usize, maps: &M
         ArgKind::Anything if reg == 1 => return,
         ArgKind::Anything => return says(vec![], &format!("R{reg} !read_ok"), true, tally),
         ArgKind::Size { .. } | ArgKind::ConstAllocSize => {
-            says(vec![code::copy(reg, 10)], &format!("R{reg} type=fp expected=scalar\n"), true, tally);
+            says(vec![code::copy(reg, 10)], &format!("R{reg} type=fp expected={scalar}\n"), true, tally);
             if let ArgKind::Size { zero_allowed } = arg.kind {
-                let wanted = format!("R{reg} invalid zero-sized read");
-                says(vec![code::set(reg, 0)], &wanted, !zero_allowed, tally);
+                says(vec![code::set(reg, 0)], "invalid zero-sized read", !zero_allowed, tally);
             }
             return;
         }
         _ => {}
     }
-    let wanted = format!("R{reg} type=scalar expected={}\n", expected_types(arg.kind));
+    let wanted = format!("R{reg} type={scalar} expected={}\n", expected_types(arg.kind, version));
     says(vec![code::set(reg, 7)], &wanted, true, tally);
     says(vec![code::set(reg, 0)], &wanted, !arg.nullable, tally);
     let value = value_address(reg, &maps.readonly);
@@ -151,22 +180,50 @@ fn value_address(reg: u8, fd: &OwnedFd) -> Vec<Insn> {
     insns
 }
 
+/// How this kernel calls a number.
+pub fn scalar(version: Version) -> &'static str {
+    if version < Version::parse("5.18") { "inv" } else { "scalar" }
+}
+
 /// The register types that a kind takes, as the message lists them.
-fn expected_types(kind: ArgKind) -> &'static str {
+fn expected_types(kind: ArgKind, version: Version) -> &'static str {
+    let by_version = |rows: &[(Span, &'static str)]| {
+        rows.iter().find(|(span, _)| span.holds(version)).map_or("?", |&(_, types)| types)
+    };
+    let (to_5_18, to_6_12) = (Span::ALWAYS.until(5, 18), Span::ALWAYS.until(6, 12));
     match kind {
-        ArgKind::MapKey | ArgKind::MapValue(_) | ArgKind::Mem(..) => {
-            "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_"
+        ArgKind::Mem(_, MemSize::Fixed { aligned: true, .. }) if to_5_18.holds(version) => {
+            "fp, pkt, pkt_meta, map_value"
         }
-        ArgKind::Size { .. } | ArgKind::ConstAllocSize | ArgKind::None | ArgKind::Anything => "scalar",
+        ArgKind::MapKey | ArgKind::MapValue(_) if to_6_12.holds(version) => {
+            by_version(&[(to_5_18, "fp, pkt, pkt_meta, map_value"), (to_6_12, "fp, pkt, pkt_meta, map_key, map_value")])
+        }
+        ArgKind::MapKey | ArgKind::MapValue(_) | ArgKind::Mem(..) => by_version(&[
+            (to_5_18, "fp, pkt, pkt_meta, map_value, mem, rdonly_buf, rdwr_buf"),
+            (to_6_12, "fp, pkt, pkt_meta, map_key, map_value, mem, alloc_mem, buf"),
+            (Span::ALWAYS.until(7, 2), "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_"),
+            (Span::ALWAYS, "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_, ctx"),
+        ]),
+        ArgKind::Size { .. } | ArgKind::ConstAllocSize | ArgKind::None | ArgKind::Anything => scalar(version),
         ArgKind::ConstMapPtr => "map_ptr",
         ArgKind::Ctx => "ctx",
         ArgKind::SockCommon => "sock_common, sock, tcp_sock, xdp_sock",
-        ArgKind::BtfSockCommon => "sock_common, sock, tcp_sock, xdp_sock, ptr_, trusted_ptr_",
+        ArgKind::BtfSockCommon => by_version(&[
+            (to_6_12, "sock_common, sock, tcp_sock, xdp_sock, ptr_"),
+            (Span::ALWAYS, "sock_common, sock, tcp_sock, xdp_sock, ptr_, trusted_ptr_"),
+        ]),
         ArgKind::Socket => "sock",
-        ArgKind::Btf(_) | ArgKind::BtfOfKptr => "ptr_, trusted_ptr_, rcu_ptr_",
-        ArgKind::SpinLock | ArgKind::KptrDest => "map_value, ptr_",
-        ArgKind::RingbufMem => "ringbuf_mem",
-        ArgKind::PercpuBtf => "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_",
+        ArgKind::Btf(_) | ArgKind::BtfOfKptr => {
+            by_version(&[(to_6_12, "ptr_"), (Span::ALWAYS, "ptr_, trusted_ptr_, rcu_ptr_")])
+        }
+        ArgKind::KptrDest if Span::ALWAYS.since(7, 2).holds(version) => "map_value, ptr_, ptr_, rcu_ptr_",
+        ArgKind::SpinLock | ArgKind::KptrDest => {
+            by_version(&[(to_6_12, "map_value"), (Span::ALWAYS, "map_value, ptr_")])
+        }
+        ArgKind::RingbufMem => by_version(&[(to_5_18, "mem"), (to_6_12, "alloc_mem"), (Span::ALWAYS, "ringbuf_mem")]),
+        ArgKind::PercpuBtf => {
+            by_version(&[(to_6_12, "percpu_ptr_"), (Span::ALWAYS, "percpu_ptr_, percpu_rcu_ptr_, percpu_trusted_ptr_")])
+        }
         ArgKind::Func => "func",
         ArgKind::Stack => "fp",
         ArgKind::ConstStr | ArgKind::Timer => "map_value",

@@ -60,18 +60,24 @@ fn ask_all(
     tally: &mut Tally,
 ) {
     // One more than there are, so that the end of the table is asked about too.
-    for id in 0..=helper::COUNT {
+    for id in 0..=count(profile) {
         let [zero, exit] = code::returning(subject.good_return());
         let insns = [code::call(id), zero, exit];
         match observed(kernel, &Load { license, ..subject.load(&insns, log_level) }) {
             Ok(gets) => {
                 let ours = predicted(profile, subject, license, id, matches!(gets, Gets::Arguments(Some(_))));
-                let what = || format!("{} #{id} {:?} {license}", subject.describe(), profile.caps);
+                let what = || format!("{} #{id} {} {license}", subject.describe(), caps(profile.caps));
                 tally.compare(what, ours, gets);
             }
             Err(why) => tally.undecided(why),
         }
     }
+}
+
+fn caps(caps: Caps) -> String {
+    let Caps { bpf, perfmon, net_admin, sys_admin } = caps;
+    let names = [(bpf, "bpf"), (perfmon, "perfmon"), (net_admin, "net_admin"), (sys_admin, "sys_admin")];
+    names.iter().filter(|(has, _)| *has).map(|(_, name)| *name).collect::<Vec<_>>().join("+")
 }
 
 /// Whether the kernel offers the helper to this program with every capability.
@@ -101,14 +107,24 @@ fn observed(kernel: &mut Kernel, load: &Load<'_>) -> Result<Gets, String> {
         Gets::NeedsGpl
     } else if log.contains("helper call is not allowed in probe") {
         Gets::FailsAllowCheck
-    } else if log.contains("helper call might sleep in a non-sleepable prog") {
+    } else if log.contains("helper call might sleep in a non-sleepable prog")
+        || (log.contains("sleepable helper ") && log.contains("in non-sleepable prog"))
+    {
         Gets::MightSleep
     } else if answer.errno == 0 || log.contains("(85) call") {
         Gets::Arguments(registers_read(log))
     } else {
-        return Err(log.lines().next().unwrap_or("").to_owned());
+        return Err(format!("{} (errno {})", log.lines().last().unwrap_or(""), answer.errno));
     };
     Ok(gets)
+}
+
+/// One past the highest helper number.
+fn count(profile: &Profile) -> HelperId {
+    match profile.other().map(|o| o.kernel.helper_numbers()) {
+        None | Some(0) => helper::COUNT,
+        Some(count) => count,
+    }
 }
 
 /// The registers that `Live regs before insn:` shows before the call at instruction 0: `      0: .123...... (85) call`.
@@ -119,7 +135,7 @@ fn registers_read(log: &str) -> Option<usize> {
 }
 
 fn predicted(profile: &Profile, subject: &Subject, license: &str, id: HelperId, counted: bool) -> Gets {
-    if id >= helper::COUNT {
+    if id >= count(profile) {
         return Gets::Unknown;
     }
     let HelperAvail::Yes { proto, need } = profile.helper(subject.prog, id) else { return Gets::NotOffered };

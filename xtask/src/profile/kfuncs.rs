@@ -1,5 +1,7 @@
 //! Kfuncs: every one that the kernel's BTF has, in every program: whether it may be called, and whether it sleeps.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use btf::Kind;
 use spec::Profile;
@@ -12,6 +14,8 @@ use super::sys::Kernel;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gets {
+    /// The kernel's BTF has its prototype, the kernel no such function.
+    NoAddress,
     NotAllowed,
     MustSleep,
     NeedsDevice,
@@ -25,14 +29,12 @@ const METADATA: [&str; 3] =
 pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
     let mut tally = Tally::default();
     let btf = profile.btf();
-    let mut names: Vec<&str> = kfunc::all().iter().map(|k| k.name).collect();
-    names.dedup();
+    let mut names: BTreeSet<&str> = kfunc::all().iter().map(|k| k.name).collect();
     let tagged = btf_kfuncs(profile);
-    for name in &tagged {
-        if !names.contains(&name.as_str()) {
-            tally.differ.push(format!("{name} is a kfunc of the kernel's BTF and not in the table"));
-        }
+    for name in tagged.iter().filter(|name| profile.kfunc_flags(name).is_empty()) {
+        tally.differ.push(format!("{name} is a kfunc of the kernel's BTF and not in the table"));
     }
+    names.extend(tagged.iter().map(String::as_str));
     let subjects = subjects::few(profile);
     for name in names {
         let Some(id) = btf.find(Kind::Func, name) else {
@@ -43,8 +45,12 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
             let [value, exit] = code::returning(subject.good_return());
             let insns = [code::call_kfunc(id), value, exit];
             let answer = kernel.load(&subject.load(&insns, 1));
-            let gets = if answer.log.contains("is not allowed") {
+            // Before 5.13 no kernel function was called at all.
+            let gets = if answer.log.contains("is not allowed") || answer.log.contains("BPF_CALL uses reserved fields")
+            {
                 Gets::NotAllowed
+            } else if answer.log.contains("cannot find address for kernel function") {
+                Gets::NoAddress
             } else if answer.log.contains("program must be sleepable") {
                 Gets::MustSleep
             } else if answer.log.contains("require device-bound program") {
@@ -59,9 +65,17 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
                 continue;
             };
             let ours = match profile.kfunc(id, &subject.prog) {
+                _ if profile.kfunc_is_prototype(name) => Gets::NoAddress,
                 _ if METADATA.contains(&name) => Gets::NeedsDevice,
                 None => Gets::NotAllowed,
-                Some(k) if k.flags.contains(Flags::SLEEPABLE) && !subject.prog.sleepable => Gets::MustSleep,
+                // Where the arguments come first, they are not good ones.
+                Some(k)
+                    if k.flags.contains(Flags::SLEEPABLE)
+                        && !subject.prog.sleepable
+                        && profile.changes.kfunc_sleep_first =>
+                {
+                    Gets::MustSleep
+                }
                 Some(_) => Gets::Arguments,
             };
             tally.compare(|| format!("{} {name}", subject.describe()), ours, gets);

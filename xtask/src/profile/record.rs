@@ -19,8 +19,7 @@ use super::sys::Kernel;
 
 /// The recording of the running kernel.
 pub fn text(kernel: &mut Kernel, profile: &Profile) -> Result<String> {
-    let release = std::fs::read_to_string("/proc/sys/kernel/version").unwrap_or_default();
-    let name = std::fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's name")?;
+    let (name, release) = release()?;
     let mut out = String::new();
     writeln!(out, "# {} {}", name.trim(), release.trim())?;
     writeln!(out, "kernel {}", version(&name, &release))?;
@@ -57,6 +56,18 @@ pub fn text(kernel: &mut Kernel, profile: &Profile) -> Result<String> {
         writeln!(out, "kfuncs {}", kfuncs.into_iter().collect::<Vec<_>>().join(" "))?;
     }
     Ok(out)
+}
+
+/// The kernel's name and its build string.
+fn release() -> Result<(String, String)> {
+    let build = std::fs::read_to_string("/proc/sys/kernel/version").unwrap_or_default();
+    let name = std::fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's name")?;
+    Ok((name, build))
+}
+
+pub fn running_version() -> Result<Version> {
+    let (name, build) = release()?;
+    Ok(Version::parse(&version(&name, &build)))
 }
 
 /// Attach types that a program of the type may be loaded with. Types whose programs need a target are not asked.

@@ -10,7 +10,9 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use spec::Profile;
+use spec::kfunc::Flags;
 
+use super::kfunc_flags::{self, KfuncFlags};
 use super::sys::Kernel;
 use super::{KERNELS_BTF, offers, record, vm};
 
@@ -67,11 +69,26 @@ pub fn from_guest(vmlinuz: &Path, dir: &Path) -> Result<()> {
     let series = series(&String::from_utf8_lossy(recording)).context("the recording names no kernel")?;
     let folder = dir.join(series);
     fs::create_dir_all(&folder)?;
+    let text = String::from_utf8(files.remove(OFFERS).context("no offers")?)?;
+    files.insert(OFFERS.to_owned(), with_flags(&text, &kfunc_flags::of_image(vmlinuz)?).into_bytes());
     for (name, bytes) in files {
         fs::write(folder.join(name), bytes)?;
     }
     println!("{} written", folder.display());
     Ok(())
+}
+
+/// `kfunc NAME CELLS` becomes `kfunc NAME FLAGS CELLS`: the guest does not know the flags. Where they differ by program, the row's
+/// are those of the first registration.
+fn with_flags(offers: &str, flags: &KfuncFlags) -> String {
+    let line = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
+        ["kfunc", name, cells] => {
+            let flags = flags.get(name).and_then(|f| f.first()).copied().unwrap_or(Flags::NONE);
+            format!("kfunc {name} {flags} {cells}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    offers.lines().map(line).collect()
 }
 
 /// `6.1` of the line `kernel 6.1.192`.

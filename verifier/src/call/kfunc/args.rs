@@ -231,11 +231,11 @@ impl Verifier<'_> {
 
     fn check_object_argument(&mut self, i: usize, reg: &Reg, call: &mut KfuncCall) -> R {
         if reg.ty == btf_object(RegFlags::ALLOC) {
-            if !call.is("bpf_obj_drop_impl") {
+            if !call.is("bpf_obj_drop") {
                 return Err(Reject::KfuncObjectDrop { arg: i, percpu: "" });
             }
         } else if reg.ty == btf_object(RegFlags::ALLOC | RegFlags::PERCPU) {
-            if !call.is("bpf_percpu_obj_drop_impl") {
+            if !call.is("bpf_percpu_obj_drop") {
                 return Err(Reject::KfuncObjectDrop { arg: i, percpu: "percpu_" });
             }
         } else {

@@ -15,7 +15,7 @@ use super::refs::Region;
 use crate::env::Verifier;
 use crate::maps::Graph;
 use crate::reg::{BtfId, DynptrType, Flags as RegFlags, MapId};
-use crate::reject::errno::ENOMEM;
+use crate::reject::errno::{EINVAL, ENOMEM};
 use crate::reject::{R, Reject};
 use crate::state::RefKind;
 use crate::walk::Flow;
@@ -25,21 +25,21 @@ use param::Param;
 use spec::kfunc::Flags;
 use std::sync::Arc;
 
-/// The only kfuncs that may be called while a lock is held.
+/// The only kfuncs that may be called while a lock is held, by base name.
 const UNDER_LOCK: [&str; 20] = [
-    "bpf_list_push_front_impl",
-    "bpf_list_push_back_impl",
+    "bpf_list_push_front",
+    "bpf_list_push_back",
     "bpf_list_pop_front",
     "bpf_list_pop_back",
     "bpf_list_front",
     "bpf_list_back",
-    "bpf_rbtree_add_impl",
+    "bpf_rbtree_add",
     "bpf_rbtree_remove",
     "bpf_rbtree_first",
     "bpf_rbtree_root",
     "bpf_rbtree_left",
     "bpf_rbtree_right",
-    "bpf_refcount_acquire_impl",
+    "bpf_refcount_acquire",
     "bpf_iter_num_new",
     "bpf_iter_num_next",
     "bpf_iter_num_destroy",
@@ -48,6 +48,24 @@ const UNDER_LOCK: [&str; 20] = [
     "bpf_res_spin_lock_irqsave",
     "bpf_res_spin_unlock_irqrestore",
 ];
+
+/// Kfuncs of kernels other than 6.18 whose special rules are not modelled.
+const UNMODELLED: [&str; 8] = [
+    "bpf_list_add",
+    "bpf_list_del",
+    "bpf_list_empty",
+    "bpf_list_is_first",
+    "bpf_list_is_last",
+    "bpf_dynptr_from_file",
+    "bpf_dynptr_file_discard",
+    "bpf_timer_cancel_async",
+];
+
+/// The name that rules know a kfunc by. What takes parameters that the kernel fills in is `..._impl` where programs pass them too, and
+/// has the plain name where they do not.
+pub(crate) fn base_name(name: &str) -> &str {
+    name.strip_suffix("_impl").unwrap_or(name)
+}
 
 /// The dynptr argument that a call does not create.
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +112,9 @@ pub(super) struct KfuncCall {
 }
 
 impl KfuncCall {
+    /// Whether it is this kfunc, by base name.
     pub fn is(&self, name: &str) -> bool {
-        self.name == name
+        base_name(&self.name) == name
     }
     pub fn has(&self, flag: Flags) -> bool {
         self.flags.contains(flag)
@@ -105,13 +124,13 @@ impl KfuncCall {
         format!("{}#{}", self.name, self.id)
     }
     pub fn is_list_push(&self) -> bool {
-        self.is("bpf_list_push_front_impl") || self.is("bpf_list_push_back_impl")
+        self.is("bpf_list_push_front") || self.is("bpf_list_push_back")
     }
     pub fn is_rbtree_add(&self) -> bool {
-        self.is("bpf_rbtree_add_impl")
+        self.is("bpf_rbtree_add")
     }
     pub fn is_task_work(&self) -> bool {
-        self.is("bpf_task_work_schedule_signal_impl") || self.is("bpf_task_work_schedule_resume_impl")
+        self.is("bpf_task_work_schedule_signal") || self.is("bpf_task_work_schedule_resume")
     }
     fn trusted_args(&self) -> bool {
         self.flags.intersects(Flags::TRUSTED_ARGS.and(Flags::RELEASE))
@@ -122,11 +141,11 @@ impl Verifier<'_> {
     pub(super) fn kfunc_allowed_under_lock(&self, id: u32) -> bool {
         let graph_only = !self.profile.changes.loops_under_lock;
         let allowed = |n: &str| UNDER_LOCK.contains(&n) && !(graph_only && n.starts_with("bpf_iter_"));
-        self.kfunc_name(id as i32, 0).is_some_and(allowed)
+        self.kfunc_name(id as i32, 0).map(base_name).is_some_and(allowed)
     }
 
     pub(super) fn is_rbtree_add(&self, insn: Insn) -> bool {
-        self.kfunc_name(insn.imm, insn.off) == Some("bpf_rbtree_add_impl")
+        self.kfunc_name(insn.imm, insn.off).map(base_name) == Some("bpf_rbtree_add")
     }
 
     pub(super) fn check_kfunc_call(&mut self, insn: Insn) -> R<Flow> {
@@ -137,6 +156,9 @@ impl Verifier<'_> {
         let mut call = self.admit_kfunc(insn)?;
         self.aux[self.insn_idx as usize].iter_next = call.has(Flags::ITER_NEXT);
         self.check_kfunc_args(&mut call)?;
+        if !self.profile.changes.kfunc_sleep_first {
+            self.check_kfunc_may_sleep(call.flags, &call.name)?;
+        }
         self.push_kfunc_callback(&call)?;
         self.check_kfunc_regions(&call)?;
         self.release_kfunc_argument(&call)?;
@@ -164,6 +186,9 @@ impl Verifier<'_> {
 
     /// Steps before the arguments: is the kfunc registered for this program, and may it be called here and now.
     fn admit_kfunc(&mut self, insn: Insn) -> R<KfuncCall> {
+        if !self.profile.changes.kernel_calls {
+            return Err(Reject::KernelRefuses { text: "BPF_CALL uses reserved fields".to_owned(), errno: EINVAL });
+        }
         let Some(name) = self.kfunc_name(insn.imm, insn.off).map(str::to_owned) else {
             return Err(Reject::unsupported("kfunc of a kernel module"));
         };
@@ -175,7 +200,13 @@ impl Verifier<'_> {
         };
         let id = insn.imm as u32;
         let Some(proto) = btf.func_proto(id) else { return Err(Reject::bug("kfunc without prototype")) };
-        let flags = row.flags;
+        let mut flags = row.flags;
+        if flags.contains(Flags::KPTR_GET) || UNMODELLED.contains(&name.as_str()) {
+            return Err(Reject::unsupported(format!("kfunc {name}")));
+        }
+        if self.profile.changes.kfuncs_trust_nobody {
+            flags = flags.and(Flags::TRUSTED_ARGS);
+        }
         if name == "bpf_res_spin_lock" || name == "bpf_res_spin_lock_irqsave" {
             self.push_failed_lock()?;
         }
@@ -185,8 +216,8 @@ impl Verifier<'_> {
         if flags.contains(Flags::DESTRUCTIVE) && !self.profile.caps.sys_admin {
             return Err(Reject::KfuncDestructive);
         }
-        if flags.contains(Flags::SLEEPABLE) && !self.cur.can_sleep() {
-            return Err(Reject::KfuncSleeps { name });
+        if self.profile.changes.kfunc_sleep_first {
+            self.check_kfunc_may_sleep(flags, &name)?;
         }
         let params = param::params_of(&btf, proto);
         if params.len() > 5 {
@@ -213,6 +244,13 @@ impl Verifier<'_> {
         })
     }
 
+    fn check_kfunc_may_sleep(&self, flags: Flags, name: &str) -> R {
+        match flags.contains(Flags::SLEEPABLE) && !self.cur.can_sleep() {
+            true => Err(Reject::KfuncSleeps { name: name.to_owned() }),
+            false => Ok(()),
+        }
+    }
+
     /// The path on which the lock was not to be had.
     fn push_failed_lock(&mut self) -> R {
         let at = self
@@ -234,7 +272,7 @@ impl Verifier<'_> {
         let pushed = if call.is_rbtree_add() {
             let Some(root) = call.root.clone() else { return Err(Reject::bug("rbtree without root")) };
             self.push_callback(sub, When::Now, |v| Ok(v.less_args(&root)))
-        } else if call.is("bpf_wq_set_callback_impl") || call.is_task_work() {
+        } else if call.is("bpf_wq_set_callback") || call.is_task_work() {
             let Some((map, _)) = call.map else { return Err(Reject::bug("callback without map")) };
             let returns = if call.is_task_work() { (i32::MIN, i32::MAX) } else { (0, 0) };
             let args = self.async_element_args(map, returns);

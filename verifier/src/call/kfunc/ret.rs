@@ -2,6 +2,7 @@
 
 use super::KfuncCall;
 use super::param::is_scalar_struct;
+use crate::call::base_name;
 use crate::env::Verifier;
 use crate::reg::{BtfId, Ext, Flags as RegFlags, Kind, RegType};
 use crate::reject::{R, Reject};
@@ -24,8 +25,7 @@ impl Verifier<'_> {
         let Some((ret, ty)) = btf.resolve(call.ret).map(|(id, t)| (id, *t)) else {
             return Err(Reject::bug("kfunc without return type"));
         };
-        let makes_object =
-            ["bpf_obj_new_impl", "bpf_percpu_obj_new_impl", "bpf_refcount_acquire_impl"].contains(&call.name.as_str());
+        let makes_object = call.is("bpf_obj_new") || call.is("bpf_percpu_obj_new") || call.is("bpf_refcount_acquire");
         let pointee = match ty.kind() {
             BtfKind::Ptr => btf.skip_mods_and_typedefs(ty.type_id().unwrap_or(0)),
             _ => None,
@@ -44,7 +44,7 @@ impl Verifier<'_> {
             return Ok(());
         };
         self.set_kfunc_pointer(call, pointee, to_struct)?;
-        let may_be_null = call.has(Flags::RET_NULL) && !(call.is("bpf_refcount_acquire_impl") && call.owning);
+        let may_be_null = call.has(Flags::RET_NULL) && !(call.is("bpf_refcount_acquire") && call.owning);
         if may_be_null {
             let id = self.new_id();
             let r0 = self.reg_mut(0);
@@ -126,9 +126,9 @@ impl Verifier<'_> {
 
     /// Kfuncs whose result their C type does not tell. False: not one of them.
     fn set_special_result(&mut self, call: &KfuncCall, pointee: u32) -> R<bool> {
-        match call.name.as_str() {
-            "bpf_obj_new_impl" | "bpf_percpu_obj_new_impl" => self.set_new_object(call)?,
-            "bpf_refcount_acquire_impl" => {
+        match base_name(&call.name) {
+            "bpf_obj_new" | "bpf_percpu_obj_new" => self.set_new_object(call)?,
+            "bpf_refcount_acquire" => {
                 let Some((btf, id)) = call.object else { return Err(Reject::bug("refcount without object")) };
                 self.set_object(RegFlags::ALLOC, btf, id);
             }
@@ -154,7 +154,7 @@ impl Verifier<'_> {
     }
 
     fn set_new_object(&mut self, call: &KfuncCall) -> R {
-        let percpu = call.is("bpf_percpu_obj_new_impl");
+        let percpu = call.is("bpf_percpu_obj_new");
         let Ok(id) = u32::try_from(call.constant.unwrap_or(u64::MAX)) else { return Err(Reject::ObjectTypeRange) };
         let Some(btf) = self.prog.btf.clone() else { return Err(Reject::ObjectNeedsBtf) };
         if btf.kind(id) != Some(BtfKind::Struct) {
