@@ -43,8 +43,12 @@ pub struct Stats {
     pub total_states: Option<u64>,
     pub peak_states: Option<u64>,
     pub mark_read: Option<u64>,
-    /// As printed: `8+16+0`.
+    /// As printed, per subprogram: `8+16+0`.
     pub stack_depth: Option<String>,
+    /// Of the deepest call chain; newer kernels print it.
+    pub max_stack_depth: Option<u64>,
+    /// As printed, per function that is walked on its own: `31+2`; newer kernels print it.
+    pub insns_by_function: Option<String>,
     pub verification_us: Option<u64>,
 }
 
@@ -52,7 +56,7 @@ impl Stats {
     /// One refusal, `expected prog array map for tail call`, ends without a newline: the first statistics line is glued to it.
     /// Reads that line; where it begins.
     fn take_glued(&mut self, line: &str) -> Option<usize> {
-        const STARTS: [&str; 3] = ["verification time ", "stack depth ", "processed "];
+        const STARTS: [&str; 4] = ["verification time ", "stack depth ", "insns processed ", "processed "];
         STARTS.iter().filter_map(|s| line.rfind(s)).find(|at| self.take_line(&line[*at..]))
     }
 
@@ -63,11 +67,20 @@ impl Stats {
             return self.verification_us.is_some();
         }
         if let Some(rest) = line.strip_prefix("stack depth ") {
-            let plain = rest.bytes().all(|b| b.is_ascii_digit() || b == b'+') && !rest.is_empty();
-            if plain {
-                self.stack_depth = Some(rest.to_owned());
+            let (depths, max) = match rest.split_once(" max ") {
+                Some((depths, max)) => (depths, Some(max.parse().ok())),
+                None => (rest, None),
+            };
+            if !is_sum(depths) || max == Some(None) {
+                return false;
             }
-            return plain;
+            self.stack_depth = Some(depths.to_owned());
+            self.max_stack_depth = max.flatten();
+            return true;
+        }
+        if let Some(rest) = line.strip_prefix("insns processed ").filter(|rest| is_sum(rest)) {
+            self.insns_by_function = Some(rest.to_owned());
+            return true;
         }
         let words: Vec<&str> = line.split(' ').collect();
         let [
@@ -96,6 +109,11 @@ impl Stats {
         self.mark_read = number(mark);
         true
     }
+}
+
+/// Numbers with `+` between them.
+fn is_sum(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'+')
 }
 
 /// Replaces what differs from boot to boot: the address that a `lddw` loads (`(18) r1 = 0xffff...`, sixteen digits) becomes `0xADDR`.
@@ -130,8 +148,17 @@ mod tests {
                 mark_read: Some(5),
                 stack_depth: Some("8+0".into()),
                 verification_us: Some(37),
+                ..Stats::default()
             }
         );
+    }
+
+    #[test]
+    fn newer_kernels_print_more_statistics() {
+        let j = Judgement::from_log(true, 0, b"stack depth 8+0 max 16\ninsns processed 6+5\n");
+        let Stats { stack_depth, max_stack_depth, insns_by_function, .. } = j.stats;
+        assert_eq!((stack_depth.as_deref(), max_stack_depth), (Some("8+0"), Some(16)));
+        assert_eq!((insns_by_function.as_deref(), j.log.as_str()), (Some("6+5"), ""));
     }
 
     #[test]
@@ -142,7 +169,7 @@ mod tests {
 
     #[test]
     fn look_alikes_stay_in_the_log() {
-        let raw = b"stack depth of 2 frames\nprocessed nothing\n";
+        let raw = b"stack depth of 2 frames\nstack depth 8 max all\ninsns processed none\nprocessed nothing\n";
         assert_eq!(Judgement::from_log(true, 0, raw).log.as_bytes(), raw);
     }
 

@@ -2,6 +2,7 @@
 //! `value`, pointers in `ptr_arith`, links between scalars in `links`.
 
 use crate::env::Verifier;
+use crate::pass::form;
 use crate::reg::{Kind, Reg, RegType};
 use crate::reject::errno::EFAULT;
 use crate::reject::{R, Reject};
@@ -30,6 +31,7 @@ impl Rules {
             clear_delta: p.link_off_cleared,
             live_links: p.links_only_live,
             widths_apart: !p.widths_joined,
+            divide: p.division_tracked,
         }
     }
 }
@@ -79,27 +81,16 @@ pub fn alu_width(insn: Insn) -> Width {
 impl Verifier<'_> {
     /// One ALU or ALU64 instruction.
     pub fn check_alu(&mut self, insn: Insn) -> R {
+        form::fields(insn)?;
         match insn.code & 0xf0 {
             BPF_NEG | BPF_END => self.check_unary(insn)?,
             BPF_MOV => self.check_mov(insn)?,
-            op if op > BPF_END => return Err(Reject::InvalidAluOpcode { op }),
             _ => self.check_binary(insn)?,
         }
         self.check_reg_invariants(insn.dst, "alu")
     }
 
     fn check_unary(&mut self, insn: Insn) -> R {
-        if insn.code & 0xf0 == BPF_NEG {
-            if is_reg_form(insn) || insn.src != 0 || insn.off != 0 || insn.imm != 0 {
-                return Err(Reject::ReservedFields { what: "BPF_NEG" });
-            }
-        } else if insn.src != 0
-            || insn.off != 0
-            || !matches!(insn.imm, 16 | 32 | 64)
-            || alu_width(insn) == Width::W64 && is_reg_form(insn)
-        {
-            return Err(Reject::ReservedFields { what: "BPF_END" });
-        }
         self.check_reg_read(insn.dst)?;
         if self.is_pointer(insn.dst) && !self.privs.ptr_leaks {
             return Err(Reject::PointerArithmetic { reg: insn.dst });
@@ -134,9 +125,6 @@ impl Verifier<'_> {
 
     fn check_mov(&mut self, insn: Insn) -> R {
         if !is_reg_form(insn) {
-            if insn.src != 0 || insn.off != 0 {
-                return Err(Reject::ReservedFields { what: "BPF_MOV" });
-            }
             self.check_reg_write(insn.dst)?;
             let imm = match alu_width(insn) {
                 Width::W64 => insn.imm as i64 as u64,
@@ -146,13 +134,8 @@ impl Verifier<'_> {
             return Ok(());
         }
         let cast = alu_width(insn) == Width::W64 && insn.off == 1;
-        if cast {
-            self.check_addr_space_cast(insn)?;
-        } else {
-            let widest = if alu_width(insn) == Width::W64 { 32 } else { 16 };
-            if !matches!(insn.off, 0 | 8 | 16 | 32) || insn.off > widest || insn.imm != 0 {
-                return Err(Reject::ReservedFields { what: "BPF_MOV" });
-            }
+        if cast && !self.has_arena() {
+            return Err(Reject::AddrSpaceCastNoArena);
         }
         self.check_reg_read(insn.src)?;
         self.check_reg_write(insn.dst)?;
@@ -174,16 +157,6 @@ impl Verifier<'_> {
             (Width::W64, bits) => self.move_sign_extended(insn, bits as u32),
             (Width::W32, bits) => self.move_low_half(insn, bits as u32),
         }
-    }
-
-    fn check_addr_space_cast(&self, insn: Insn) -> R {
-        if insn.imm != 1 && insn.imm != 1 << 16 {
-            return Err(Reject::AddrSpaceCastImm);
-        }
-        if !self.has_arena() {
-            return Err(Reject::AddrSpaceCastNoArena);
-        }
-        Ok(())
     }
 
     pub(crate) fn has_arena(&self) -> bool {
@@ -243,11 +216,7 @@ impl Verifier<'_> {
     fn check_binary(&mut self, insn: Insn) -> R {
         let op = insn.code & 0xf0;
         let divides = matches!(op, BPF_DIV | BPF_MOD);
-        let bad_off = !matches!(insn.off, 0 | 1) || insn.off == 1 && !divides;
         let reg_form = is_reg_form(insn);
-        if bad_off || if reg_form { insn.imm != 0 } else { insn.src != 0 } {
-            return Err(Reject::ReservedFields { what: "BPF_ALU" });
-        }
         if reg_form {
             self.check_reg_read(insn.src)?;
         }
@@ -312,6 +281,13 @@ impl Verifier<'_> {
         let width = alu_width(insn);
         let rules = self.rules;
         let before = self.reg(insn.dst);
+        if matches!(insn.code & 0xf0, BPF_DIV | BPF_MOD) && alu::is_divided(width, &src.val, &rules) {
+            let how = alu::Division { modulo: insn.code & 0xf0 == BPF_MOD, signed: insn.off == 1 };
+            let d = self.reg_mut(insn.dst);
+            alu::divide(how, width, &mut d.val, &src.val, &rules);
+            d.unlink(&rules);
+            return Ok(());
+        }
         let op = tracked(insn.code).filter(|op| rules.tracks(*op, width, &src.val));
         let Some(op) = op else {
             self.mark_unknown(insn.dst);

@@ -7,6 +7,7 @@ mod packet;
 use crate::alu::is_reg_form;
 use crate::env::Verifier;
 use crate::links;
+use crate::pass::form;
 use crate::reg::{Flags, Kind, Reg};
 use crate::reject::errno::{EFAULT, ENOMEM};
 use crate::reject::{R, Reject};
@@ -43,7 +44,8 @@ impl Jump {
     }
 }
 
-fn condition(code: u8) -> Option<Cmp> {
+/// The comparison that a jump opcode makes; `None` for jumps that are none.
+pub(crate) fn condition(code: u8) -> Option<Cmp> {
     Some(match code & 0xf0 {
         BPF_JEQ => Cmp::Eq,
         BPF_JNE => Cmp::Ne,
@@ -105,10 +107,10 @@ impl Verifier<'_> {
     /// `may_goto`: leaves its loop after a number of rounds that no register holds. The current path leaves at once; another
     /// round is queued, with what changes from round to round forgotten.
     fn check_may_goto(&mut self, insn: Insn) -> R<Flow> {
-        let nowhere = insn.off == 0 && !self.profile.changes.may_goto_nowhere;
-        if insn.code != BPF_JMP | BPF_JCOND || insn.src != 0 || insn.dst != 0 || insn.imm != 0 || nowhere {
+        if insn.off == 0 && !self.profile.changes.may_goto_nowhere {
             return Err(Reject::MayGotoFields { off: insn.off, imm: insn.imm });
         }
+        form::fields(insn)?;
         let next = self.insn_idx + 1;
         let queued = self.push_branch(next, self.insn_idx, false).map_err(|full| full.reject(ENOMEM))?;
         self.queue[queued].state.may_goto_depth += 1;
@@ -119,10 +121,8 @@ impl Verifier<'_> {
     /// Checks the form and reads the operands.
     fn jump_operands(&mut self, insn: Insn, cmp: Cmp) -> R<Jump> {
         self.check_reg_read(insn.dst)?;
+        form::fields(insn)?;
         let reg_form = is_reg_form(insn);
-        if if reg_form { insn.imm != 0 } else { insn.src != 0 } {
-            return Err(Reject::ReservedFields { what: "BPF_JMP/JMP32" });
-        }
         if reg_form {
             self.check_reg_read(insn.src)?;
         }

@@ -148,6 +148,7 @@ pub struct Counters {
     pub total_states: u32,
     pub peak_states: u32,
     pub max_states_per_insn: u32,
+    pub max_stack_depth: i32,
 }
 
 pub struct Verifier<'a> {

@@ -35,6 +35,17 @@ impl Map {
     pub fn is_constant(&self) -> bool {
         self.rdonly_prog() && self.def.frozen
     }
+    /// What a load finds in the only element of a constant map; bytes that nobody wrote are 0.
+    pub fn constant(&self, at: u64, size: u32, sign_extend: bool) -> u64 {
+        let n = size as usize;
+        let mut bytes = [0u8; 8];
+        if let Some(b) = self.def.value0.as_deref().and_then(|v| v.get(at as usize..at as usize + n)) {
+            bytes[..n].copy_from_slice(b);
+        }
+        let v = u64::from_le_bytes(bytes);
+        let shift = 64 - 8 * size;
+        if sign_extend { (((v << shift) as i64) >> shift) as u64 } else { v }
+    }
     pub fn has(&self, kind: FieldKind) -> bool {
         self.record.find(kind).is_some()
     }

@@ -37,7 +37,7 @@ impl Verifier<'_> {
             return Err(Reject::PointerArithmeticOn { reg: dst, ty: p.ty });
         }
         check_offset(x, p.ty)?;
-        check_offset(p, p.ty)?;
+        self.check_pointer_offset(p)?;
         {
             let d = self.reg_mut(dst);
             (d.ty, d.id) = (p.ty, p.id);
@@ -57,7 +57,7 @@ impl Verifier<'_> {
             }
             _ => return Err(Reject::PointerOperator { reg: dst, op: operator(insn.code) }),
         }
-        check_offset(&self.reg(dst), p.ty)?;
+        self.check_pointer_offset(&Reg { ty: p.ty, ..self.reg(dst) })?;
         let rules = self.rules;
         self.reg_mut(dst).val.sync(&rules);
         if !self.privs.bypass_v1 {
@@ -71,29 +71,57 @@ impl Verifier<'_> {
 
     fn pointer_plus(&mut self, dst: u8, p: &Reg, x: &Reg) {
         let fixed = x.val.const_value().and_then(|_| (p.off as i64).checked_add(x.val.smin));
-        if let Some(off) = fixed.and_then(|off| i32::try_from(off).ok()) {
+        if let Some(off) = self.fixed_part(p, fixed) {
             return self.set_fixed(dst, p, off);
         }
-        let id = if p.ty.is_packet() { self.new_id() } else { p.id };
+        let elsewhere = self.moves_to_new_place(p, x);
+        let (from, off) = self.parts(p);
+        let id = if elsewhere { self.new_id() } else { p.id };
         let d = self.reg_mut(dst);
-        alu::displace_up(&p.val, &x.val, &mut d.val);
-        d.off = p.off;
+        alu::displace_up(&from, &x.val, &mut d.val);
+        d.off = off;
         d.id = id;
-        d.ext = if p.ty.is_packet() { Ext::None } else { p.ext };
+        d.ext = if elsewhere { Ext::None } else { p.ext };
     }
 
     fn pointer_minus(&mut self, dst: u8, p: &Reg, x: &Reg) {
         let fixed = x.val.const_value().and_then(|_| (p.off as i64).checked_sub(x.val.smin));
-        if let Some(off) = fixed.and_then(|off| i32::try_from(off).ok()) {
+        if let Some(off) = self.fixed_part(p, fixed) {
             return self.set_fixed(dst, p, off);
         }
-        let id = if p.ty.is_packet() { self.new_id() } else { p.id };
+        let elsewhere = self.moves_to_new_place(p, x);
+        let (from, off) = self.parts(p);
+        let id = if elsewhere { self.new_id() } else { p.id };
         let d = self.reg_mut(dst);
-        alu::displace_down(&p.val, &x.val, &mut d.val);
-        d.off = p.off;
+        alu::displace_down(&from, &x.val, &mut d.val);
+        d.off = off;
         d.id = id;
         // A packet pointer that moved towards the start keeps the bytes proven behind it.
-        d.ext = if p.ty.is_packet() && x.val.smin < 0 { Ext::None } else { p.ext };
+        d.ext = if elsewhere && x.val.smin < 0 { Ext::None } else { p.ext };
+    }
+
+    /// The fixed part of the result, if the move changes only that.
+    fn fixed_part(&self, p: &Reg, fixed: Option<i64>) -> Option<i32> {
+        let apart = !self.profile.changes.offset_in_one || p.val.is_zero();
+        fixed.filter(|_| apart).and_then(|off| i32::try_from(off).ok())
+    }
+
+    /// What moves by an unknown distance: the variable part; the fixed one stays.
+    fn parts(&self, p: &Reg) -> (Scalar, i32) {
+        if self.profile.changes.offset_in_one { (p.offset(), 0) } else { (p.val, p.off) }
+    }
+
+    /// A packet pointer moved by an unknown distance: what was proven about its like says nothing of it.
+    fn moves_to_new_place(&self, p: &Reg, x: &Reg) -> bool {
+        p.ty.is_packet() && !(self.profile.changes.offset_in_one && x.val.is_const())
+    }
+
+    fn check_pointer_offset(&self, p: &Reg) -> R {
+        let (val, off) = self.parts(p);
+        if self.profile.changes.offset_in_one && is_too_far(val.smin) {
+            return Err(Reject::PointerOffset { ty: p.ty, off: val.smin });
+        }
+        check_offset(&Reg { val, off, ..*p }, p.ty)
     }
 
     /// The pointer with another fixed offset; its 32-bit bounds start from nothing, as after any move.
@@ -138,19 +166,22 @@ fn may_move(p: &Reg, x: &Reg, op: u8) -> bool {
     }
 }
 
+fn is_too_far(v: i64) -> bool {
+    v >= MAX_OFFSET || v <= -MAX_OFFSET
+}
+
 /// Offsets stay small enough that sums of them cannot overflow. `ty` is the pointer's, whichever operand is looked at.
 fn check_offset(r: &Reg, ty: RegType) -> R {
-    let too_far = |v: i64| v >= MAX_OFFSET || v <= -MAX_OFFSET;
-    if let Some(value) = r.val.const_value().map(|v| v as i64).filter(|v| too_far(*v)) {
+    if let Some(value) = r.val.const_value().map(|v| v as i64).filter(|v| is_too_far(*v)) {
         return Err(Reject::PointerMathConst { ty, value });
     }
-    if too_far(r.off as i64) {
-        return Err(Reject::PointerOffset { ty, off: r.off });
+    if is_too_far(r.off.into()) {
+        return Err(Reject::PointerOffset { ty, off: r.off.into() });
     }
     if r.val.smin == i64::MIN {
         return Err(Reject::PointerMathUnbounded { ty });
     }
-    if too_far(r.val.smin) {
+    if is_too_far(r.val.smin) {
         return Err(Reject::PointerValueOutOfBounds { ty, value: r.val.smin });
     }
     Ok(())

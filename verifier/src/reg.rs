@@ -1,6 +1,6 @@
 //! What one register knows: its type, its numbers, and what ties it to other registers. Nothing here decides anything.
 
-use crate::value::Scalar;
+use crate::value::{Scalar, alu};
 use std::fmt;
 
 /// Base kind of a register, named as in the kernel's log.
@@ -281,7 +281,8 @@ pub struct Reg {
     pub precise: bool,
     /// Frame that a stack pointer points into.
     pub frameno: u8,
-    /// Pointers: fixed offset. Scalars: delta of a link (see [`ADD_CONST`]).
+    /// Pointers: fixed offset; where kernels keep none apart ([`spec::profile::Changes::offset_in_one`]), only as long as the variable
+    /// part is zero. Scalars: delta of a link (see [`ADD_CONST`]).
     pub off: i32,
     pub id: u32,
     pub ref_obj_id: u32,
@@ -332,6 +333,19 @@ impl Reg {
     /// Id of the link without the "plus constant" bits.
     pub const fn base_id(&self) -> u32 {
         self.id & !ADD_CONST
+    }
+    /// The whole offset of a pointer: the fixed and the variable part together.
+    pub fn offset(&self) -> Scalar {
+        let fixed = Scalar::known(self.off as i64 as u64);
+        if self.off == 0 {
+            return self.val;
+        }
+        if self.val.is_zero() {
+            return fixed;
+        }
+        let mut whole = self.val;
+        alu::displace_up(&self.val, &fixed, &mut whole);
+        whole
     }
     pub fn map(&self) -> Option<MapId> {
         match self.ext {

@@ -86,6 +86,7 @@ impl fmt::Display for TnumText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tnum { value, mask } = self.0;
         match (mask, value) {
+            (0, 0xffff_ffff_ffff_8000..) => write!(f, "{}", value as i64),
             (0, 0..=65535) => write!(f, "{value}"),
             (0, _) => write!(f, "{value:#x}"),
             _ => write!(f, "({value:#x}; {mask:#x})"),
@@ -196,7 +197,7 @@ rejections! {
         "R{reg} pointer arithmetic on {ty} prohibited, null-check it first\n";
     "BV0224" PointerArithmeticOn { reg: u8, ty: RegType } EACCES, "R{reg} pointer arithmetic on {ty} prohibited\n";
     "BV0225" PointerMathConst { ty: RegType, value: i64 } EINVAL, "math between {ty} pointer and {value} is not allowed\n";
-    "BV0226" PointerOffset { ty: RegType, off: i32 } EINVAL, "{ty} pointer offset {off} is not allowed\n";
+    "BV0226" PointerOffset { ty: RegType, off: i64 } EINVAL, "{ty} pointer offset {off} is not allowed\n";
     "BV0227" PointerMathUnbounded { ty: RegType } EINVAL,
         "math between {ty} pointer and register with unbounded min value is not allowed\n";
     "BV0228" PointerValueOutOfBounds { ty: RegType, value: i64 } EINVAL, "value {value} makes {ty} pointer be out of bounds\n";
@@ -274,7 +275,7 @@ rejections! {
     "BV0334" InvalidSockAccess { reg: u8, ty: RegType, off: i32, size: u32 } EACCES,
         "R{reg} invalid {ty} access off={off} size={size}\n";
     "BV0335" InvalidFlowKeys { off: i32, size: u32 } EACCES, "invalid access to flow keys off={off} size={size}\n";
-    "BV0336" InvalidBuffer { reg: u8, what: &'static str, off: i32, size: u32 } EACCES,
+    "BV0336" InvalidBuffer { reg: u8, what: &'static str, off: i32, size: u32, fixed: i32, insn_off: i32 } EACCES,
         "R{reg} invalid {what} buffer access: off={off}, size={size}\n";
     "BV0337" VariableBuffer { reg: u8, off: i32, value: u64, mask: u64 } EACCES,
         "R{reg} invalid variable buffer offset: off={off}, var_off=({value:#x}; {mask:#x})\n";
@@ -373,7 +374,7 @@ rejections! {
     "BV0445" FormatInvalid EINVAL, "Invalid format string\n";
     "BV0446" CallbackMap ENOTSUPP, "callback function not allowed for map\n";
     // References and where programs end.
-    "BV0450" ReleaseUnreferenced { reg: u8 } EINVAL, "R{reg} must be referenced when passed to release function\n";
+    "BV0450" ReleaseUnreferenced { reg: u8, helper: &'static str } EINVAL, "R{reg} must be referenced when passed to release function\n";
     "BV0451" HelperReferenceUnknown { func: HelperName } EINVAL, "func {func} reference has not been acquired before\n";
     "BV0452" Unreleased { id: u32, insn: u32 } EINVAL, "Unreleased reference id={id} alloc_insn={insn}\n";
     "BV0453" ReferenceLeak { what: &'static str } EINVAL, "{what} would lead to reference leak\n";
@@ -392,7 +393,7 @@ rejections! {
     // Functions of the program.
     "BV0470" GlobalCallUnderLock EINVAL,
         "global function calls are not allowed while holding a lock,\nuse static function instead\n";
-    "BV0471" GlobalCallSleeps EINVAL,
+    "BV0471" GlobalCallSleeps { name: String, region: &'static str } EINVAL,
         "global functions that may sleep are not allowed in non-sleepable context,\ni.e., in a RCU/IRQ/preempt-disabled section, or in\na non-sleepable BPF program context\n";
     "BV0472" GlobalCallArgs { func: usize, name: String, errno: i32 } *errno,
         "Caller passes invalid args into func#{func} ('{name}')\n";
@@ -401,7 +402,7 @@ rejections! {
     "BV0475" PrototypeInvalid { name: String } EFAULT, "Invalid type of function {name}()\n";
     "BV0476" PrototypeArgs { name: String, args: usize, max: usize } EINVAL,
         "Global function {name}() with {args} > {max} args. Buggy compiler.\n";
-    "BV0477" PrototypeReturn { name: String } EINVAL,
+    "BV0477" PrototypeReturn { name: String, errno: i32 } *errno,
         "Global function {name}() doesn't return scalar. Only those are supported.\n";
     "BV0478" ArgTagStatic { arg: usize } EOPNOTSUPP, "arg#{arg} type tag is not supported in static functions\n";
     "BV0479" ArgTagUnknown { arg: usize } EOPNOTSUPP, "arg#{arg} has unsupported set of tags\n";
@@ -647,6 +648,13 @@ rejections! {
     "BV1130" ContextNotConverted EINVAL, "bpf verifier is misconfigured\n";
     "BV1170" TracepointNotFaultable { name: String } EINVAL,
         "Sleepable program cannot attach to non-faultable tracepoint {name}\n";
+    /// Newer kernels: an indirect jump without a map that says where to.
+    "BV1152" NoJumpTables { start: u32 } EINVAL, "no jump tables found for subprog starting at {start}\n";
+    /// Newer kernels: freeing an object may run code that is not allowed in an NMI.
+    "BV1153" ObjectDropInNmi { name: String } EINVAL,
+        "{name} cannot be used in tracing programs on types with NMI unsafe fields\n";
+    /// Newer kernels: a function calls itself.
+    "BV1151" Recursion { from: String, to: String } EINVAL, "recursive call from {from}() to {to}()\n";
 }
 
 impl Reject {

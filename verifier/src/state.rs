@@ -5,7 +5,7 @@ use crate::prune::Marks;
 use crate::reg::{BtfId, MapId, Reg};
 use crate::stack::Slot;
 
-pub const MAX_FRAMES: usize = 8;
+pub const MAX_FRAMES: usize = 16;
 pub const STACK_LIMIT: i32 = 512;
 pub const REGS: usize = 11;
 /// R10, the frame pointer.

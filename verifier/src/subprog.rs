@@ -41,6 +41,8 @@ pub struct Subprog {
     pub linkage: Option<Linkage>,
     /// BTF prototype does not describe the registers; later matches are skipped.
     pub unreliable: bool,
+    /// By its prototype it returns nothing, which its kernel lets global functions do.
+    pub returns_void: bool,
     /// Prototype, once it was understood.
     pub args: Option<Vec<Arg>>,
     pub has_tail_call: bool,
@@ -57,6 +59,8 @@ pub struct Subprog {
     /// First offset above the bpf_fastcall pattern area; i16::MIN when cancelled, 0 without patterns.
     pub fastcall_limit: i32,
     pub keep_fastcall_stack: bool,
+    /// Instructions processed while it was walked on its own.
+    pub insns: u32,
     /// Instruction indices in the kernel's postorder.
     pub postorder: Vec<u32>,
 }

@@ -41,6 +41,10 @@ pub struct Stats {
     pub peak_states: u32,
     /// Per subprogram, as after all passes.
     pub stack_depths: Vec<i32>,
+    /// Of the deepest call chain, 0 if the check was not reached.
+    pub max_stack_depth: i32,
+    /// Instructions processed of main and of each global function.
+    pub insns_by_function: Vec<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -91,7 +95,7 @@ pub fn verify(prog: &Program, profile: &Profile, opts: &Options) -> Outcome {
         log = if opts.log_level == 0 { String::new() } else { message.clone() };
     }
     if opts.log_level != 0 {
-        stats_lines(&mut log, &stats, opts.log_level);
+        stats_lines(&mut log, &stats, opts.log_level, profile.changes.more_statistics);
     }
     match result {
         Ok(()) => Outcome {
@@ -153,11 +157,14 @@ fn refused(
     }
 }
 
-fn stats_lines(log: &mut String, s: &Stats, level: u32) {
+fn stats_lines(log: &mut String, s: &Stats, level: u32, more: bool) {
     if level & 4 != 0 {
         // The kernel's figure is wall-clock time: it is never the same twice, so the log says nothing about it.
-        let depths: Vec<String> = s.stack_depths.iter().map(i32::to_string).collect();
-        let _ = writeln!(log, "stack depth {}", depths.join("+"));
+        let _ = write!(log, "stack depth {}", sum(&s.stack_depths));
+        let _ = match more {
+            true => writeln!(log, " max {}\ninsns processed {}", s.max_stack_depth, sum(&s.insns_by_function)),
+            false => writeln!(log),
+        };
     }
     let _ = writeln!(
         log,
@@ -170,6 +177,11 @@ fn stats_lines(log: &mut String, s: &Stats, level: u32) {
     );
 }
 
+/// `8+16+0`.
+fn sum<T: ToString>(numbers: &[T]) -> String {
+    numbers.iter().map(T::to_string).collect::<Vec<_>>().join("+")
+}
+
 impl Verifier<'_> {
     fn stats(&self) -> Stats {
         Stats {
@@ -177,6 +189,11 @@ impl Verifier<'_> {
             max_states_per_insn: self.count.max_states_per_insn,
             total_states: self.count.total_states,
             peak_states: self.count.peak_states,
+            max_stack_depth: self.count.max_stack_depth,
+            insns_by_function: (self.subprogs.iter().enumerate())
+                .filter(|(i, s)| *i == 0 || s.is_global())
+                .map(|(_, s)| s.insns)
+                .collect(),
             stack_depths: self
                 .final_depths
                 .clone()

@@ -2,6 +2,7 @@
 //! decided in `alu`, `branch`, `mem` and `call`; when a path is covered by an earlier one in `prune`.
 
 use crate::env::Verifier;
+use crate::pass::form;
 use crate::prune::Visit;
 use crate::reject::{R, Reject};
 use crate::state::HistFlags;
@@ -56,11 +57,16 @@ impl Verifier<'_> {
             self.log.l(format_args!("Func#{subprog} is safe for any args that match its prototype\n"));
             return Ok(());
         }
-        self.log.a(format_args!("{line}"));
+        self.note_global(format_args!("{line}"));
         self.walk_function(subprog)?;
         self.subprogs[subprog].verified = true;
         self.log.l(format_args!("Func#{subprog} ('{name}') is safe for any args that match its prototype\n"));
         Ok(())
+    }
+
+    /// A line about a function that is verified on its own.
+    pub fn note_global(&mut self, text: std::fmt::Arguments<'_>) {
+        if self.profile.changes.globals_traced { self.log.l(text) } else { self.log.a(text) }
     }
 
     fn walk_function(&mut self, subprog: usize) -> R {
@@ -72,19 +78,20 @@ impl Verifier<'_> {
         self.prev_idx = -1;
         self.log.header_due = false;
         self.log.scratch_all();
-        self.walk_paths()?;
+        self.walk_paths(subprog)?;
         self.explored.forget_states();
         self.log.function_done();
         Ok(())
     }
 
-    fn walk_paths(&mut self) -> R {
+    fn walk_paths(&mut self, subprog: usize) -> R {
         loop {
             self.cur_hist = None;
             if self.insn_idx < 0 || self.insn_idx as usize >= self.insns.len() {
                 return Err(Reject::InsnOutOfRange { insn: self.insn_idx, count: self.insns.len() });
             }
             self.count.insns += 1;
+            self.subprogs[subprog].insns += 1;
             if self.count.insns > MAX_PROCESSED {
                 return Err(Reject::TooManyInsns { processed: self.count.insns });
             }
@@ -181,12 +188,8 @@ impl Verifier<'_> {
     }
 
     fn check_ja(&mut self, insn: Insn) -> R<Flow> {
-        let wide = class(insn.code) == BPF_JMP32;
-        let unused = if wide { insn.off as i32 } else { insn.imm };
-        if insn.src != 0 || insn.dst != 0 || unused != 0 {
-            return Err(Reject::JaReservedFields);
-        }
-        let by = if wide { insn.imm } else { insn.off as i32 };
+        form::fields(insn)?;
+        let by = if class(insn.code) == BPF_JMP32 { insn.imm } else { insn.off as i32 };
         Ok(Flow::To(self.insn_idx + by + 1))
     }
 

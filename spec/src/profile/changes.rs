@@ -156,6 +156,53 @@ Changes {
     kfunc_sleep_first "6.12.117";
     /// Every kfunc takes only pointers that are known to be good, not NULL; before, those that are registered so.
     kfuncs_trust_nobody "7.0.13";
+    /// Division and modulo by a known number keep bounds.
+    division_tracked "7.0.13";
+    /// A pointer has one offset, not a fixed and a variable part: it is compared, checked and printed as one.
+    offset_in_one "7.1.13";
+    /// Fields that an opcode does not use and register numbers are checked before the walk, not when a path gets there.
+    form_before_walk "7.1.13";
+    /// That a global function is validated or assumed valid is part of the trace, not of every log.
+    globals_traced "6.19.14";
+    /// Functions that return nothing may be global.
+    void_globals "7.1.13";
+    /// The statistics say how deep the deepest call chain is and what each function walked on its own cost.
+    more_statistics "7.2.13";
+    /// An instruction that calls a callback is a loop of its own.
+    callbacks_are_loops "6.19.14";
+    /// A kfunc that acquires a kernel object returns a trusted pointer.
+    acquired_is_trusted "7.0.13";
+    /// NULL given where NULL is allowed is precise.
+    null_args_precise "7.1.13";
+    /// A path forgets dead registers whenever it comes to a prune point, and ids that only one scalar has when its state is stored; otherwise
+    /// only stored states that are finished forget.
+    forgets_at_once "7.1.13";
+    /// Recursion is refused before the walk.
+    recursion_refused "7.1.13";
+    /// The context is memory for helpers, in programs that run as system calls only.
+    ctx_as_memory "7.1.13";
+    /// Pointers keep their id when they are found not to be NULL.
+    null_check_keeps_id "7.2.13";
+    /// A referenced socket that is cast walks apart for NULL and not NULL, instead of giving a pointer that may be NULL.
+    casts_fork "7.2.13";
+    /// A call that releases looks for the reference before it looks at the type of the argument.
+    release_first "7.2.13";
+    /// A dynptr that holds a reference gets that before its own id.
+    dynptr_reference_first "7.2.13";
+    /// Conditional jumps on registers that surely hold constants are decided before the walk.
+    constant_jumps "7.1.13";
+    /// A path may have 16 frames instead of 8.
+    deep_calls "7.2.13";
+    /// A chain of calls in which functions are global may be as long as the stack lets it.
+    long_chains "7.1.13";
+    /// There is a jump to an address in a register.
+    indirect_jumps "6.19.14";
+    /// Tracing programs may use maps with timers.
+    timers_when_tracing "7.0.13";
+    /// A global function that returns neither a number nor nothing is EOPNOTSUPP, not EINVAL.
+    bad_return_unsupported "7.2.13";
+    /// Tracing programs may not free objects whose fields cannot be freed in an NMI.
+    nmi_unsafe_drop "7.2.13";
     /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.
     ld_abs_returns "6.18.44";
     /// `*(u32 *)(ctx) = imm` is a store like any other; before, none into a context was accepted.

@@ -65,7 +65,7 @@ impl Verifier<'_> {
                 if reg.ty.maybe_null() && reg.id == id {
                     *reg = self.non_null(reg);
                     // Locks are told apart by the id of the object they are in.
-                    if !self.may_hold_lock(reg) {
+                    if !self.may_hold_lock(reg) && !self.profile.changes.null_check_keeps_id {
                         reg.id = 0;
                     }
                 }

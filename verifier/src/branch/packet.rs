@@ -48,6 +48,7 @@ impl Verifier<'_> {
         } else {
             return false;
         };
+        let offset_in_one = self.profile.changes.offset_in_one;
         let target = &mut self.queue[queued].state;
         let here = &mut self.cur;
         // (side on which bytes are proven, other side, one byte more, pointer is past the end on the other side)
@@ -58,7 +59,7 @@ impl Verifier<'_> {
             Cmp::Le => (target, here, false, Ext::BEYOND_END),
             _ => return false,
         };
-        prove_bytes(inside, p, open);
+        prove_bytes(inside, p, open, offset_in_one);
         let past = &mut outside.frame_mut().regs[number as usize];
         if past.ty.is(Kind::Packet) {
             past.ext = Ext::Range(end);
@@ -68,15 +69,17 @@ impl Verifier<'_> {
 }
 
 /// Up to `p` (one byte more if `open`) the packet exists: so it does for every pointer with the same origin.
-fn prove_bytes(state: &mut State, p: &Reg, open: bool) {
-    let (ty, id, off): (RegType, u32, i32) = (p.ty, p.id, p.off);
+fn prove_bytes(state: &mut State, p: &Reg, open: bool, offset_in_one: bool) {
+    let (ty, id): (RegType, u32) = (p.ty, p.id);
+    let whole = p.offset();
+    let off = if offset_in_one { whole.smax } else { p.off.into() };
     if off < 0 || off == 0 && open {
         return;
     }
-    if p.val.umax > MAX_PACKET_OFF || p.val.umax + off as u64 > MAX_PACKET_OFF {
+    if p.val.umax > MAX_PACKET_OFF || whole.umax > MAX_PACKET_OFF {
         return;
     }
-    let proven = off + open as i32;
+    let proven = if offset_in_one { whole.umax as i32 } else { p.off } + open as i32;
     state.for_each_reg_mut(|reg| {
         if reg.ty == ty && reg.id == id {
             reg.ext = Ext::Range(reg.range().max(proven));

@@ -51,6 +51,18 @@ const MEMORY: &[RegType] = &[
     plain(Kind::Buf),
     BTF_TRUSTED,
 ];
+const MEMORY_OR_CTX: &[RegType] = &[
+    plain(Kind::Stack),
+    plain(Kind::Packet),
+    plain(Kind::PacketMeta),
+    plain(Kind::MapKey),
+    plain(Kind::MapValue),
+    plain(Kind::Mem),
+    flagged(Kind::Mem, Flags::RINGBUF),
+    plain(Kind::Buf),
+    BTF_TRUSTED,
+    plain(Kind::Ctx),
+];
 const EARLY_MEMORY: &[RegType] = &[
     plain(Kind::Stack),
     plain(Kind::Packet),
@@ -154,7 +166,11 @@ impl Verifier<'_> {
             return Err(Reject::HelperPacket);
         }
         let arg = Arg { kind: self.resolve_map_value(arg.kind, call)?, ..arg };
-        if !(arg.nullable && reg.is_null()) {
+        if arg.nullable && reg.is_null() {
+            if self.profile.changes.null_args_precise {
+                self.mark_precise(regno)?;
+            }
+        } else {
             self.check_arg_type(regno, arg, call)?;
             match self.profile.changes.trusted_pointers {
                 true => self.check_arg_offset(regno, &reg, arg.release, matches!(arg.kind, ArgKind::Dynptr { .. }))?,
@@ -195,7 +211,11 @@ impl Verifier<'_> {
     /// The register's type is in the kind's list, and a BTF pointer points to the wanted type.
     fn check_arg_type(&mut self, regno: u8, arg: Arg, call: &HelperCall) -> R {
         let reg = self.reg(regno);
-        let list = if self.profile.changes.trusted_pointers { accepted(arg.kind) } else { accepted_early(arg.kind) };
+        let mut list =
+            if self.profile.changes.trusted_pointers { accepted(arg.kind) } else { accepted_early(arg.kind) };
+        if list == MEMORY && self.profile.changes.ctx_as_memory {
+            list = MEMORY_OR_CTX;
+        }
         let mut ty = reg.ty;
         if matches!(arg.kind, ArgKind::Mem(MemAccess::Read, _)) {
             ty = ty.without(Flags::RDONLY);
@@ -215,7 +235,7 @@ impl Verifier<'_> {
         if reg.ty.kind != Kind::Btf {
             return Ok(());
         }
-        if list == MEMORY {
+        if list.starts_with(MEMORY) {
             return match arg.kind {
                 ArgKind::Mem(MemAccess::Read, _) => Ok(()),
                 _ => Err(Reject::ArgWritten { helper: call.proto.name(), reg: regno, ty: reg.ty }),
@@ -289,6 +309,8 @@ impl Verifier<'_> {
         }
         let flags = reg.ty.flags;
         match reg.ty.kind {
+            // Bounds of the context are checked with the memory that it stands for.
+            Kind::Ctx if self.profile.changes.ctx_as_memory && self.prog_type == spec::ProgType::Syscall => Ok(()),
             Kind::Stack
             | Kind::Packet
             | Kind::PacketMeta
@@ -349,7 +371,7 @@ impl Verifier<'_> {
                 return Err(Reject::DynptrUnacquired { arg: regno });
             }
         } else if reg.ref_obj_id == 0 && !reg.is_null() {
-            return Err(Reject::ReleaseUnreferenced { reg: regno });
+            return Err(Reject::ReleaseUnreferenced { reg: regno, helper: call.proto.name() });
         }
         call.release_reg = Some(regno);
         Ok(())

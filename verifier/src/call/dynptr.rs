@@ -117,12 +117,16 @@ impl Verifier<'_> {
         };
         self.destroy_dynptr_if_any(frame, slot)?;
         self.destroy_dynptr_if_any(frame, slot - 1)?;
-        let own_id = if self.profile.changes.dynptr_ids { self.new_id() } else { 0 };
+        let early = self.profile.changes.dynptr_reference_first;
+        let mut own_id = if self.profile.changes.dynptr_ids && !early { self.new_id() } else { 0 };
         let reference = match ty.refcounted() {
             true if shares != 0 => shares,
             true => self.acquire_reference(),
             false => 0,
         };
+        if early {
+            own_id = self.new_id();
+        }
         let id = if self.profile.changes.dynptr_ids { own_id } else { reference };
         for (slot, first) in [(slot, true), (slot - 1, false)] {
             let mut image = Reg::pointer(RegType::of(Kind::DynptrPtr));

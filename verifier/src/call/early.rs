@@ -103,7 +103,7 @@ impl Verifier<'_> {
         let ret = f.btf.ty(f.proto).map_or(0, |t| t.size_or_type);
         let scalar = |id: u32| f.btf.resolve(id).is_some_and(|(_, t)| t.kind() == BtfKind::Int || t.kind().is_enum());
         if !scalar(ret) {
-            return Err(Reject::PrototypeReturn { name: f.name.clone() });
+            return Err(Reject::PrototypeReturn { name: f.name.clone(), errno: EINVAL });
         }
         let mut args = Vec::with_capacity(f.params.len());
         for (i, id) in f.params.iter().copied().enumerate() {

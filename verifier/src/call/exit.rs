@@ -1,6 +1,7 @@
 //! Where a function ends: what must have been given back, and which values R0 may have.
 
 use crate::env::Verifier;
+use crate::pass::form;
 use crate::reg::Kind;
 use crate::reject::errno::{EINVAL, ENOTSUPP};
 use crate::reject::{R, Reject};
@@ -67,10 +68,7 @@ impl fmt::Display for BitsText {
 
 impl Verifier<'_> {
     pub fn check_exit(&mut self, insn: Insn) -> R<Flow> {
-        let by_register = insn.code & 0x08 != 0;
-        if by_register || insn.imm != 0 || insn.src != 0 || insn.dst != 0 || insn.code & 0x07 != 0x05 {
-            return Err(Reject::ExitReserved);
-        }
+        form::fields(insn)?;
         let outermost = self.cur.frames.len() == 1;
         self.check_resources(false, outermost, "BPF_EXIT instruction in main prog")?;
         if outermost {
@@ -89,6 +87,9 @@ impl Verifier<'_> {
         let (in_async, range) = (frame.in_async, frame.callback_ret);
         let is_main = sub == 0 || self.subprogs[sub].is_exception_callback;
         if is_main && !in_async && self.exit_needs_no_value(regno)? {
+            return Ok(());
+        }
+        if !is_main && !in_async && self.subprogs[sub].returns_void {
             return Ok(());
         }
         self.check_reg_read(regno)?;

@@ -27,6 +27,7 @@ pub(crate) use field::{KptrField, field_name};
 pub(crate) use kfunc::base_name;
 
 use crate::env::Verifier;
+use crate::pass::form;
 use crate::reject::{R, Reject};
 use crate::walk::Flow;
 use isa::Insn;
@@ -86,11 +87,7 @@ const SRC_KFUNC: u8 = 2;
 
 impl Verifier<'_> {
     pub fn check_call(&mut self, insn: Insn) -> R<Flow> {
-        let by_register = insn.code & 0x08 != 0;
-        let jmp32 = insn.code & 0x07 != 0x05;
-        if by_register || jmp32 || insn.dst != 0 || insn.src > SRC_KFUNC || (insn.src != SRC_KFUNC && insn.off != 0) {
-            return Err(Reject::CallReserved);
-        }
+        form::fields(insn)?;
         if self.cur.active_locks > 0 {
             let allowed = match insn.src {
                 SRC_HELPER => insn.imm as u32 == id::SPIN_UNLOCK,

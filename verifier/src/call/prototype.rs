@@ -3,7 +3,7 @@
 use super::ctx_type;
 use crate::env::Verifier;
 use crate::reg::BtfId;
-use crate::reject::errno::{EFAULT, EINVAL};
+use crate::reject::errno::{EFAULT, EINVAL, EOPNOTSUPP};
 use crate::reject::{R, Reject};
 use crate::subprog::Arg;
 use btf::{Btf, Kind};
@@ -76,9 +76,12 @@ impl Verifier<'_> {
             return Err(f.quiet(loud, EINVAL));
         }
         let ret = f.btf.ty(proto).map_or(0, |t| t.size_or_type);
-        if !is_scalar_type(&f.btf, ret) {
-            return Err(f.quiet(Reject::PrototypeReturn { name: f.name.clone() }, EINVAL));
+        let void = self.profile.changes.void_globals && is_void(&f.btf, ret);
+        if !void && !is_scalar_type(&f.btf, ret) {
+            let errno = if self.profile.changes.bad_return_unsupported { EOPNOTSUPP } else { EINVAL };
+            return Err(f.quiet(Reject::PrototypeReturn { name: f.name.clone(), errno }, errno));
         }
+        self.subprogs[sub].returns_void = void;
         let mut args = Vec::with_capacity(params.len());
         for (i, ty) in params.into_iter().enumerate() {
             args.push(self.read_parameter(&f, i, ty)?);
@@ -192,6 +195,10 @@ impl Verifier<'_> {
             (Some(id), None) => Ok(id),
         }
     }
+}
+
+fn is_void(btf: &Btf, id: u32) -> bool {
+    btf.skip_mods_and_typedefs(id).is_some_and(|id| id == 0)
 }
 
 fn is_scalar_type(btf: &Btf, id: u32) -> bool {

@@ -4,7 +4,9 @@ use super::helper::HelperCall;
 use super::id;
 use crate::env::Verifier;
 use crate::reg::{BtfId, Ext, Flags, Kind, Reg, RegType};
+use crate::reject::errno::ENOMEM;
 use crate::reject::{R, Reject};
+use crate::value::Scalar;
 use btf::Kind as BtfKind;
 use spec::MapType;
 use spec::helper::{Effects, RetKind, RetRange};
@@ -53,6 +55,20 @@ impl Verifier<'_> {
             self.reg_mut(0).id = self.new_id();
         }
         self.set_result_reference(call);
+        self.fork_null_cast(call)
+    }
+
+    /// A referenced socket seen as another kind of socket is the same object or NULL, and has its id: the two are walked apart.
+    fn fork_null_cast(&mut self, call: &HelperCall) -> R {
+        let cast = call.proto.effects.contains(Effects::PTR_CAST) && self.profile.changes.casts_fork;
+        let r0 = self.reg(0);
+        if !cast || r0.ref_obj_id == 0 || !r0.ty.maybe_null() {
+            return Ok(());
+        }
+        let null = self.push_branch(self.insn_idx + 1, self.insn_idx, false).map_err(|full| full.reject(ENOMEM))?;
+        let unknown = self.unknown();
+        self.queue[null].state.frame_mut().regs[0] = Reg { val: Scalar::known(0), ..unknown };
+        *self.reg_mut(0) = Reg { id: 0, ..self.non_null(&r0) };
         Ok(())
     }
 

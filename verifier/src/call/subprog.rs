@@ -1,6 +1,7 @@
 //! Calls of the program's own functions: static ones are walked in a frame of their own, global ones are taken at their prototype's
 //! word. Returning from a frame, too. How a prototype is read and matched is in `prototype` and `global`.
 
+use super::refs::Region;
 use crate::env::Verifier;
 use crate::reg::{Kind, Reg, RegType};
 use crate::reject::errno::{EFAULT, EINVAL, ENOMEM};
@@ -55,7 +56,7 @@ impl Verifier<'_> {
     /// A frame for `sub`, called at `callsite` from the innermost frame of `caller`. Its registers are not set but R10.
     pub(super) fn enter_frame(&self, caller: &crate::state::State, sub: usize, callsite: i32) -> R<Frame> {
         let frameno = caller.frames.len();
-        if frameno >= MAX_FRAMES {
+        if frameno >= self.max_frames() {
             return Err(Reject::TooManyFrames { frames: frameno + 1 });
         }
         Ok(self.fresh_frame(callsite, frameno, sub))
@@ -69,6 +70,11 @@ impl Verifier<'_> {
         frame
     }
 
+    /// Frames that a path may have.
+    fn max_frames(&self) -> usize {
+        if self.profile.changes.deep_calls { MAX_FRAMES } else { MAX_FRAMES / 2 }
+    }
+
     fn finish_global_call(&mut self, sub: usize, errno: i32) -> R<Flow> {
         if self.cur.active_locks > 0 {
             return Err(Reject::GlobalCallUnderLock);
@@ -77,16 +83,16 @@ impl Verifier<'_> {
         if self.cur.active_preempt > 0 && !changes.global_calls_unpreempted {
             return Err(Reject::GlobalCallUnpreempted);
         }
-        let may_not_sleep = self.no_sleep_region().is_some() || !self.cur.can_sleep();
-        if self.subprogs[sub].might_sleep && may_not_sleep {
-            return Err(Reject::GlobalCallSleeps);
-        }
         let name = self.subprogs[sub].name.clone();
+        let region = self.no_sleep_region().map(Region::of_helper);
+        if self.subprogs[sub].might_sleep && (region.is_some() || !self.cur.can_sleep()) {
+            return Err(Reject::GlobalCallSleeps { name, region: region.unwrap_or("non-sleepable prog") });
+        }
         if errno != 0 {
             return Err(Reject::GlobalCallArgs { func: sub, name, errno });
         }
         if changes.main_first {
-            self.log.a(format_args!("Func#{sub} ('{name}') is global and assumed valid.\n"));
+            self.note_global(format_args!("Func#{sub} ('{name}') is global and assumed valid.\n"));
         } else {
             self.log.l(format_args!("Func#{sub} is global and valid. Skipping.\n"));
         }

@@ -80,7 +80,10 @@ impl Verifier<'_> {
                 let q = Request { off: 0, ..request(regno, size, Access::Read) };
                 self.btf_access(&q)
             }
-            Kind::Ctx if spec::prog::ctx_is_plain_memory(self.prog_type) => {
+            Kind::Ctx if self.ctx_is_memory_arg() => {
+                if self.profile.changes.ctx_as_memory {
+                    return self.check_region(regno, reg.off, size, super::ctx::SYSCALL_CTX, zero_allowed);
+                }
                 if size == 0 {
                     return if zero_allowed { Ok(()) } else { Err(Reject::Silent { errno: EACCES }) };
                 }
@@ -94,6 +97,15 @@ impl Verifier<'_> {
                 }
                 Err(Reject::NotMemory { reg: regno, ty: reg.ty })
             }
+        }
+    }
+
+    /// The context may be handed over like any other memory.
+    fn ctx_is_memory_arg(&self) -> bool {
+        if self.profile.changes.ctx_as_memory {
+            self.prog_type == spec::ProgType::Syscall
+        } else {
+            spec::prog::ctx_is_plain_memory(self.prog_type)
         }
     }
 

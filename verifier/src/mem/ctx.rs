@@ -8,6 +8,9 @@ use ::btf::Kind as BtfKind;
 use spec::ProgType;
 use spec::ctx::{AccessKind, CtxReg};
 
+/// The context of a program that runs as a system call, at most.
+pub(super) const SYSCALL_CTX: u32 = 65535;
+
 /// What a context load leaves in its destination.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Loaded {
@@ -20,8 +23,15 @@ pub(super) enum Loaded {
 impl Verifier<'_> {
     pub(super) fn ctx_access(&mut self, q: &Request, reg: &Reg) -> R {
         self.check_leak(q, "ctx")?;
-        self.check_ptr_off_reg(reg, q.base, false)?;
-        let loaded = self.check_ctx_access(q.off, q.size, q.access, q.sign_extend)?;
+        let changes = &self.profile.changes;
+        if changes.ctx_as_memory && self.prog_type == ProgType::Syscall {
+            self.check_region(q.base, q.off.wrapping_add(reg.off), q.size, SYSCALL_CTX, false)?;
+            self.load_unknown(q);
+            return Ok(());
+        }
+        let moves = changes.ctx_as_memory && spec::prog::ctx_is_plain_memory(self.prog_type);
+        self.check_ptr_off_reg(reg, q.base, moves)?;
+        let loaded = self.check_ctx_access(q.off.wrapping_add(reg.off), q.size, q.access, q.sign_extend)?;
         if q.access == Access::Write {
             return Ok(());
         }

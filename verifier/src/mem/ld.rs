@@ -2,6 +2,7 @@
 
 use crate::call::LD_ABS;
 use crate::env::{LoadImm, Verifier};
+use crate::pass::form;
 use crate::reg::{Ext, Kind, Reg, RegType};
 use crate::reject::{R, Reject};
 use crate::subprog::Linkage;
@@ -15,9 +16,7 @@ const CTX_REG: u8 = 6;
 
 impl Verifier<'_> {
     pub fn check_ld_imm64(&mut self, insn: Insn) -> R {
-        if insn.off != 0 {
-            return Err(Reject::LdImm64Reserved);
-        }
+        form::fields(insn)?;
         self.check_reg_write(insn.dst)?;
         let idx = self.insn_idx as usize;
         let high = self.insns.get(idx + 1).map_or(0, |i| i.imm);
@@ -65,10 +64,8 @@ impl Verifier<'_> {
         if !spec::prog::may_ld_abs(self.prog_type) {
             return Err(Reject::LdAbsProgType);
         }
+        form::fields(insn)?;
         let indirect = mode(insn.code) == BPF_IND;
-        if insn.dst != 0 || insn.off != 0 || insn.code & 0x18 == BPF_DW || (!indirect && insn.src != 0) {
-            return Err(Reject::LdAbsReserved);
-        }
         self.check_reg_read(CTX_REG)?;
         self.check_resources(false, true, LD_ABS)?;
         let ctx = self.reg(CTX_REG);

@@ -64,14 +64,7 @@ impl Verifier<'_> {
         if m.def.max_entries != 1 {
             return Err(Reject::Silent { errno: ENOTSUPP });
         }
-        let n = q.size as usize;
-        let mut bytes = [0u8; 8];
-        if let Some(b) = m.def.value0.as_deref().and_then(|v| v.get(at as usize..at as usize + n)) {
-            bytes[..n].copy_from_slice(b);
-        }
-        let v = u64::from_le_bytes(bytes);
-        let shift = 64 - 8 * q.size;
-        Ok(Some(if q.sign_extend { (((v << shift) as i64) >> shift) as u64 } else { v }))
+        Ok(Some(m.constant(at, q.size, q.sign_extend)))
     }
 
     pub fn check_map_flags(&self, map: MapId, off: i32, size: u32, access: Access) -> R {

@@ -17,6 +17,7 @@ pub use arg::RawMode;
 pub use region::Region;
 
 use crate::env::Verifier;
+use crate::pass::form;
 use crate::reg::{Flags, Kind, Reg, RegType};
 use crate::reject::{R, Reject, TnumText};
 use crate::value::Tnum;
@@ -94,9 +95,7 @@ impl Verifier<'_> {
     }
 
     pub fn check_stx(&mut self, insn: Insn) -> R {
-        if mode(insn.code) != BPF_MEM || insn.imm != 0 {
-            return Err(Reject::StxReservedFields);
-        }
+        form::fields(insn)?;
         self.check_store_reg(insn, false)
     }
 
@@ -111,9 +110,7 @@ impl Verifier<'_> {
     }
 
     pub fn check_st(&mut self, insn: Insn) -> R {
-        if mode(insn.code) != BPF_MEM || insn.src != 0 {
-            return Err(Reject::StReservedFields);
-        }
+        form::fields(insn)?;
         self.check_reg_read(insn.dst)?;
         let base = self.reg(insn.dst).ty;
         self.check_access(Request::of(insn, insn.dst, Access::Write, None))?;
@@ -227,11 +224,15 @@ impl Verifier<'_> {
         if reg.val.var_off.add(Tnum::constant(fixed as u64)).is_aligned(u64::from(size)) {
             return Ok(());
         }
-        let var = TnumText(reg.val.var_off);
-        Err(if what == "packet " {
-            Reject::MisalignedPacket { base, var, fixed: reg.off, off, size }
+        let (var, fixed) = if self.profile.changes.offset_in_one {
+            (TnumText(reg.offset().var_off), 0)
         } else {
-            Reject::Misaligned { what, var, fixed: reg.off, off, size }
+            (TnumText(reg.val.var_off), reg.off)
+        };
+        Err(if what == "packet " {
+            Reject::MisalignedPacket { base, var, fixed, off, size }
+        } else {
+            Reject::Misaligned { what, var, fixed, off, size }
         })
     }
 

@@ -60,7 +60,8 @@ impl Verifier<'_> {
     /// A buffer whose size is only known when the program is attached.
     pub(super) fn check_buffer(&mut self, q: &Request, reg: &Reg, off: i32, what: &'static str) -> R {
         if off < 0 {
-            return Err(Reject::InvalidBuffer { reg: q.base, what, off, size: q.size });
+            let (fixed, insn_off) = (reg.off, off - reg.off);
+            return Err(Reject::InvalidBuffer { reg: q.base, what, off, size: q.size, fixed, insn_off });
         }
         let var = reg.val.var_off;
         if !var.is_const() || var.value != 0 {

@@ -17,14 +17,19 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// `size` bytes at `off` (without the variable part, which the range covers) were proven to exist.
+    /// `size` bytes at `off` were proven to exist. Where a fixed offset is kept apart the range covers the variable part, else it counts
+    /// from the start.
     pub(super) fn check_packet_range(&mut self, regno: u8, reg: &Reg, off: i32, size: u32, zero_allowed: bool) -> R {
-        if reg.val.smin < 0 {
+        let one = self.profile.changes.offset_in_one;
+        if !one && reg.val.smin < 0 {
             return Err(Reject::MinNegative { reg: regno });
         }
         let range = reg.range();
         if range < 0 {
             return Err(Reject::PacketOutside { reg: regno, errno: EINVAL });
+        }
+        if one {
+            return self.check_region(regno, off, size, range as u32, zero_allowed);
         }
         let end = off as i64 + i64::from(size);
         if off < 0 || (size == 0 && !zero_allowed) || end > i64::from(range) {

@@ -14,6 +14,11 @@ pub enum Region {
     MapKey,
     MapValue,
     Memory,
+    Context,
+    /// Bytes of a packet that were proven to exist.
+    Packet {
+        id: u32,
+    },
 }
 
 impl std::fmt::Display for Region {
@@ -22,6 +27,8 @@ impl std::fmt::Display for Region {
             Region::MapKey => "map key, key_size",
             Region::MapValue => "map value, value_size",
             Region::Memory => "memory, mem_size",
+            Region::Context => "context, ctx_size",
+            Region::Packet { .. } => "packet",
         })
     }
 }
@@ -36,12 +43,23 @@ impl Verifier<'_> {
         let what = match reg.ty.kind {
             Kind::MapKey if reg.ty.is(Kind::MapKey) => Region::MapKey,
             Kind::MapValue if reg.ty.is(Kind::MapValue) => Region::MapValue,
+            Kind::Packet | Kind::PacketMeta => Region::Packet { id: reg.id },
+            Kind::Ctx => Region::Context,
             _ => Region::Memory,
         };
         let line = |v: &mut Self, off: i64| {
-            v.note(&Reject::RegionLine { what, limit, off: off as i32, size });
+            let off = off as i32;
+            v.note(&match what {
+                Region::Packet { id } => Reject::PacketLine { off, size, reg: regno, id, range: limit as i32 },
+                _ => Reject::RegionLine { what, limit, off, size },
+            });
         };
-        let smin = reg.val.smin;
+        let (smin, umax, off) = if self.profile.changes.offset_in_one {
+            let whole = reg.offset();
+            (whole.smin, whole.umax, off - reg.off)
+        } else {
+            (reg.val.smin, reg.val.umax, off)
+        };
         let low = i64::from(off).checked_add(smin);
         if smin < 0 && (smin == i64::MIN || low.is_none_or(|l| i32::try_from(l).is_err() || l < 0)) {
             return Err(Reject::MinNegative { reg: regno });
@@ -51,10 +69,10 @@ impl Verifier<'_> {
             line(self, low);
             return Err(Reject::MinOutside { reg: regno });
         }
-        if reg.val.umax >= MAX_OFF {
+        if umax >= MAX_OFF {
             return Err(Reject::Unbounded { reg: regno });
         }
-        let high = reg.val.umax as i64 + i64::from(off);
+        let high = umax as i64 + i64::from(off);
         if !inside(high, size, limit, zero_allowed) {
             line(self, high);
             return Err(Reject::MaxOutside { reg: regno });

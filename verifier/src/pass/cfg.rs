@@ -48,6 +48,56 @@ impl Verifier<'_> {
         Ok(())
     }
 
+    /// No function calls itself, be it through others. Older kernels notice when the frames run out.
+    pub fn check_recursion(&self) -> R {
+        if !self.profile.changes.recursion_refused {
+            return Ok(());
+        }
+        let n = self.subprogs.len();
+        let mut seen = vec![Seen::No; n];
+        for root in 0..n {
+            if seen[root] == Seen::No {
+                self.calls_from(root, &mut seen)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn calls_from(&self, root: usize, seen: &mut [Seen]) -> R {
+        let callees = |s: usize| -> Vec<usize> {
+            let sub = &self.subprogs[s];
+            let insns = (sub.start..sub.end).map(|i| (i, self.insns[i as usize]));
+            insns.filter_map(|(i, insn)| self.called_subprog(i as i32, insn)).collect()
+        };
+        let mut stack = vec![(root, callees(root), 0)];
+        seen[root] = Seen::OnPath;
+        while let Some((s, called, next)) = stack.last_mut() {
+            let Some(&callee) = called.get(*next) else {
+                seen[*s] = Seen::Done;
+                stack.pop();
+                continue;
+            };
+            *next += 1;
+            match seen[callee] {
+                Seen::Done => {}
+                Seen::No => {
+                    seen[callee] = Seen::OnPath;
+                    stack.push((callee, callees(callee), 0));
+                }
+                Seen::OnPath => {
+                    let name = |s: usize| self.subprogs[s].name.clone();
+                    return Err(Reject::Recursion { from: name(*s), to: name(callee) });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn called_subprog(&self, i: i32, insn: Insn) -> Option<usize> {
+        let call = insn.code == BPF_JMP | BPF_CALL && insn.src == BPF_PSEUDO_CALL;
+        if call { self.subprog_at(i + insn.imm + 1) } else { None }
+    }
+
     fn cfg_from(&mut self, start: usize, seen: &mut [Seen]) -> R {
         let mut stack = vec![(start, 0)];
         seen[start] = Seen::OnPath;

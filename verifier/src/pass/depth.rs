@@ -3,12 +3,14 @@
 
 use crate::env::Verifier;
 use crate::reject::{R, Reject};
-use crate::state::{MAX_FRAMES, STACK_LIMIT};
+use crate::state::STACK_LIMIT;
 use isa::consts::*;
 use spec::{AttachType, ProgType};
 
 /// Deepest stack above a subprogram that tail calls.
 const TAIL_CALL_LIMIT: i32 = 256;
+/// Longest chain of calls, global functions included.
+const CHAIN_LIMIT: usize = 8;
 /// Frames smaller than this stay on the common stack.
 const PRIVATE_MIN: i32 = 64;
 
@@ -26,6 +28,7 @@ struct Walk {
     frames: Vec<usize>,
     tail_call_seen: bool,
     root: usize,
+    deepest: i32,
 }
 
 impl Verifier<'_> {
@@ -37,8 +40,11 @@ impl Verifier<'_> {
                 continue;
             }
             let private = possible && s == 0;
-            let mut w = Walk { mode, private, depth: 0, frames: Vec::new(), tail_call_seen: false, root: s };
-            self.descend(&mut w, s)?;
+            let deepest = self.count.max_stack_depth;
+            let mut w = Walk { mode, private, depth: 0, frames: Vec::new(), tail_call_seen: false, root: s, deepest };
+            let descended = self.descend(&mut w, s);
+            self.count.max_stack_depth = w.deepest;
+            descended?;
             mode = w.mode;
         }
         Ok(())
@@ -85,7 +91,8 @@ impl Verifier<'_> {
                     return Err(Reject::CallsExceptionCallback { insn: i });
                 }
             }
-            if w.frames.len() >= MAX_FRAMES {
+            // Newer kernels look at the stack alone: the walk has counted frames.
+            if w.frames.len() >= CHAIN_LIMIT && !self.profile.changes.long_chains {
                 return Err(Reject::CallChainTooDeep { frames: w.frames.len() });
             }
             self.descend(w, callee)?;
@@ -120,9 +127,11 @@ impl Verifier<'_> {
             if rounded > STACK_LIMIT {
                 return Err(Reject::SubprogStack { subprog: s, size: rounded });
             }
+            w.deepest = w.deepest.max(rounded);
             return Ok(0);
         }
         w.depth += rounded;
+        w.deepest = w.deepest.max(w.depth);
         if w.depth > STACK_LIMIT {
             return Err(Reject::CombinedStack { calls: w.frames.len() + 1, size: w.depth });
         }

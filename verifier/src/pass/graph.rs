@@ -64,7 +64,9 @@ impl Verifier<'_> {
         for root in 0..n {
             if t.pre[root] == 0 {
                 t.visit(&self.insns, root, &mut |members, cyclic| {
-                    if cyclic {
+                    // A callback comes back to the instruction that calls it.
+                    let again = self.profile.changes.callbacks_are_loops && self.aux[members[0]].calls_callback;
+                    if cyclic || again {
                         scc += 1;
                         for m in members {
                             self.aux[*m].scc = scc;

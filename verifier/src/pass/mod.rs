@@ -2,10 +2,12 @@
 
 pub mod attach;
 mod cfg;
+mod constants;
 mod depth;
 mod discover;
 mod fastcall;
 mod fixup;
+pub mod form;
 pub mod graph;
 mod info;
 pub mod load;
@@ -32,7 +34,9 @@ impl Verifier<'_> {
             self.check_btf_info()?;
             self.resolve_insns()?;
             self.check_cfg()?;
+            self.check_recursion()?;
             self.compute_postorder();
+            self.decide_jumps();
             self.check_attach()?;
         }
         self.compute_components();

@@ -2,6 +2,7 @@
 
 use crate::env::{LoadImm, Verifier};
 use crate::maps::{Map, Owner, Record};
+use crate::pass::form;
 use crate::reg::{BtfId, Ext, Flags, Kind, MapId, Reg, RegType};
 use crate::reject::errno::*;
 use crate::reject::{R, Reject};
@@ -12,6 +13,8 @@ use program::MapDef;
 use spec::MapType;
 use std::sync::Arc;
 
+/// `goto rX`.
+const GOTOX: u8 = BPF_JMP | BPF_JA | BPF_X;
 const MAX_MAPS: usize = 64;
 /// Largest offset into a map value that an ldimm64 may name.
 const MAX_DIRECT_OFF: u32 = 1 << 29;
@@ -23,20 +26,32 @@ impl Verifier<'_> {
         let mut i = 0;
         while i < self.insns.len() {
             let insn = self.insns[i];
-            if class(insn.code) == BPF_LDX && (!matches!(mode(insn.code), BPF_MEM | BPF_MEMSX) || insn.imm != 0) {
-                return Err(Reject::LdxReservedFields);
+            if self.profile.changes.form_before_walk {
+                form::registers(insn)?;
+            } else if class(insn.code) == BPF_LDX {
+                form::fields(insn)?;
             }
             if insn.code == LDIMM64 {
                 let Some(second) = self.insns.get(i + 1).copied() else { return Err(Reject::LdImm64Form) };
                 if second.code != 0 || second.dst != 0 || second.src != 0 || second.off != 0 {
                     return Err(Reject::LdImm64Form);
                 }
+                if self.profile.changes.form_before_walk {
+                    form::fields(insn)?;
+                }
                 self.aux[i].load = self.resolve_imm64(i, insn, second.imm, &mut used)?;
                 i += 2;
                 continue;
             }
-            if !is_known_opcode(insn.code) || self.lacks_opcode(insn.code) {
+            let indirect = insn.code == GOTOX && self.profile.changes.indirect_jumps;
+            if !(is_known_opcode(insn.code) || indirect) || self.lacks_opcode(insn.code) {
                 return Err(Reject::UnknownOpcode { code: insn.code });
+            }
+            if self.profile.changes.form_before_walk {
+                form::fields(insn)?;
+            }
+            if indirect {
+                self.refuse_indirect_jump(i, insn)?;
             }
             i += 1;
         }
@@ -47,6 +62,15 @@ impl Verifier<'_> {
     fn lacks_opcode(&self, code: u8) -> bool {
         let narrow = matches!(code & 0x18, BPF_B | BPF_H);
         class(code) == BPF_STX && mode(code) == BPF_ATOMIC && narrow && !self.profile.changes.narrow_atomics
+    }
+
+    /// `goto rX`: without maps of targets there is nowhere to go.
+    fn refuse_indirect_jump(&self, i: usize, insn: Insn) -> R {
+        let plain = insn.src == 0 && insn.off == 0 && insn.imm == 0;
+        if !plain || !self.prog.maps.is_empty() {
+            return Err(Reject::unsupported("indirect jump"));
+        }
+        Err(Reject::NoJumpTables { start: self.subprogs[self.subprog_of(i as i32)].start })
     }
 
     fn resolve_imm64(&mut self, i: usize, insn: Insn, second: i32, used: &mut Vec<MapId>) -> R<LoadImm> {
@@ -113,7 +137,11 @@ impl Verifier<'_> {
         let Some(ty) = m.ty else {
             return Err(Reject::unsupported(format!("map type {}", m.def.map_type)));
         };
-        if let Some(text) = spec::map::program_refuses(self.prog_type, &m.record.kinds()) {
+        let mut kinds = m.record.kinds();
+        if self.profile.changes.timers_when_tracing {
+            kinds.retain(|k| *k != spec::map::FieldKind::Timer);
+        }
+        if let Some(text) = spec::map::program_refuses(self.prog_type, &kinds) {
             return Err(Reject::MapRefused { text });
         }
         if ty == MapType::StructOps {

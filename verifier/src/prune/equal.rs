@@ -164,21 +164,26 @@ pub fn regs_equal(v: &Verifier<'_>, old: &Reg, new: &Reg, ids: &mut IdMap, level
             new.val.is_within(&old.val) && ids.same_scalar(old.base_id(), new.base_id())
         }
         Kind::MapKey | Kind::MapValue | Kind::Mem | Kind::Buf | Kind::TpBuffer => {
-            old.off == new.off
-                && old.ext == new.ext
-                && new.val.is_within(&old.val)
+            old.ext == new.ext
+                && offset_within(v, old, new)
                 && ids.same(old.id, new.id)
                 && ids.same(old.ref_obj_id, new.ref_obj_id)
         }
         Kind::Packet | Kind::PacketMeta => {
-            covers_range(old.range(), new.range())
-                && old.off == new.off
-                && ids.same(old.id, new.id)
-                && new.val.is_within(&old.val)
+            covers_range(old.range(), new.range()) && ids.same(old.id, new.id) && offset_within(v, old, new)
         }
         Kind::Stack => exact(old, new, ids) && old.frameno == new.frameno,
         Kind::Arena => true,
         _ => exact(old, new, ids),
+    }
+}
+
+/// Wherever the new pointer may point, the old one may.
+fn offset_within(v: &Verifier<'_>, old: &Reg, new: &Reg) -> bool {
+    if v.profile.changes.offset_in_one {
+        new.offset().is_within(&old.offset())
+    } else {
+        old.off == new.off && new.val.is_within(&old.val)
     }
 }
 

@@ -17,8 +17,9 @@ use crate::env::Verifier;
 use crate::reg::{Ext, IterState, Reg};
 use crate::reject::{R, Reject};
 use crate::stack::{Byte, Slot};
-use crate::state::{FP, HistFlags, State, StateId};
+use crate::state::{FP, Frame, HistFlags, State, StateId};
 use equal::Level;
+use smallvec::SmallVec;
 
 /// A state kept at a prune point.
 #[derive(Debug)]
@@ -138,6 +139,9 @@ impl Verifier<'_> {
         let mut store = force || (self.jumps_since_store() >= STORE_JUMPS && self.insns_since_store() >= STORE_INSNS);
 
         let bucket = self.explored.bucket(idx, self.cur.frame().callsite);
+        if self.profile.changes.forgets_at_once {
+            self.forget_dead_regs();
+        }
         self.clean_bucket(bucket);
 
         let mut count = 0;
@@ -201,9 +205,11 @@ impl Verifier<'_> {
             return Ok((true, true));
         }
         if aux.calls_callback {
-            // Here the loop flag keeps what the last finished candidate left.
+            let hit = self.equal_to_cur(id, Level::Range);
+            // Where a callback is no loop, the flag keeps what the last finished candidate left.
             *loop_flag &= self.profile.changes.loop_components;
-            return Ok((self.equal_to_cur(id, Level::Range), true));
+            *loop_flag |= hit && self.profile.changes.callbacks_are_loops;
+            return Ok((hit, true));
         }
         if self.infinite_loop(id) {
             return Err(self.infinite_loop_reject(id));
@@ -304,6 +310,9 @@ impl Verifier<'_> {
                 spilled.for_each(|s| s.reg.precise = false);
             }
         }
+        if self.profile.changes.forgets_at_once {
+            forget_single_ids(&mut self.cur);
+        }
         let history = std::mem::take(&mut self.cur.history);
         self.cur_hist = None;
         let mut copy = self.cur.clone();
@@ -342,21 +351,39 @@ impl Verifier<'_> {
         }
     }
 
+    /// The current path forgets registers that nobody will read any more.
+    fn forget_dead_regs(&mut self) {
+        let mut st = std::mem::replace(&mut self.cur, State::new(Frame::new(-1, 0, 0)));
+        for f in 0..st.frames.len() {
+            self.clean_regs(&mut st, f);
+        }
+        self.cur = st;
+    }
+
+    fn clean_regs(&self, st: &mut State, f: usize) {
+        let live = self.aux[st.frame_insn(f) as usize].live_regs;
+        for r in 0..FP {
+            let alive = match self.profile.changes.static_live_slots {
+                true => live & (1 << r) != 0,
+                false => st.frames[f].marks.reg(r).read,
+            };
+            if !alive {
+                st.frames[f].regs[r] = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
+            }
+        }
+    }
+
     fn clean(&mut self, st: &mut State) {
         let not_init = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
         let changes = &self.profile.changes;
         for f in 0..st.frames.len() {
-            let live = self.aux[st.frame_insn(f) as usize].live_regs;
-            for r in 0..FP {
-                let alive =
-                    if changes.static_live_slots { live & (1 << r) != 0 } else { st.frames[f].marks.reg(r).read };
-                if !alive {
-                    st.frames[f].regs[r] = not_init;
-                }
-            }
+            self.clean_regs(st, f);
             for k in 0..st.frames[f].stack.len() {
-                let alive =
-                    if changes.static_live_slots { self.slot_alive(st, f, k) } else { st.frames[f].marks.slot(k).read };
+                let object = matches!(st.frames[f].stack[k].kind(), Byte::Dynptr | Byte::Iter | Byte::Irq);
+                let alive = match changes.static_live_slots {
+                    true => object && changes.forgets_at_once || self.slot_alive(st, f, k),
+                    false => st.frames[f].marks.slot(k).read,
+                };
                 if !alive {
                     st.frames[f].stack[k] = Slot { bytes: [Byte::Invalid; 8], reg: not_init };
                 }
@@ -391,6 +418,24 @@ impl Verifier<'_> {
         }
         Ok(())
     }
+}
+
+/// A scalar whose id no other has is linked to nothing.
+fn forget_single_ids(st: &mut State) {
+    let mut seen: SmallVec<[(u32, u32); 16]> = SmallVec::new();
+    st.for_each_reg_mut(|r| {
+        if r.is_scalar() && r.id != 0 {
+            match seen.iter_mut().find(|(id, _)| *id == r.base_id()) {
+                Some((_, count)) => *count += 1,
+                None => seen.push((r.base_id(), 1)),
+            }
+        }
+    });
+    st.for_each_reg_mut(|r| {
+        if r.is_scalar() && r.id != 0 && seen.contains(&(r.base_id(), 1)) {
+            (r.id, r.off) = (0, 0);
+        }
+    });
 }
 
 /// An active iterator is at another round in the two states.

@@ -83,6 +83,25 @@ wordings! {
     before(6, 18), Reject::TracesNoreturn { .. } => "Attaching fexit/fmod_ret to __noreturn functions is rejected.\n";
     from(7, 0), Reject::TracesNoreturn { name } =>
         "Attaching fexit/fsession/fmod_ret to __noreturn function '{name}' is rejected.\n";
+    from(7, 1), Reject::PrototypeReturn { name, .. } =>
+        "Global function {name}() return value not void or scalar. Only those are supported.\n";
+    from(7, 1), Reject::GlobalCallSleeps { name, region } =>
+        "sleepable global function {name}() called in {region}\n";
+    from(7, 1), Reject::InvalidBuffer { reg, what, fixed, insn_off, .. } =>
+        "R{reg} invalid negative {what} buffer offset: off={insn_off}, var_off={fixed}\n";
+    from(7, 1), Reject::Misaligned { what, var, off, size, .. } => "misaligned {what}access off {var}+{off} size {size}\n";
+    from(7, 1), Reject::MisalignedPacket { base, var, off, size, .. } =>
+        "misaligned packet access off {base}+{var}+{off} size {size}\n";
+    from(7, 1), Reject::KfuncObjectDrop { arg, percpu } => "arg#{arg} expected for bpf_{percpu}obj_drop()\n";
+    from(7, 2), Reject::KfuncReleaseNothing { name } =>
+        "release kfunc {name} expects referenced PTR_TO_BTF_ID passed to R1\n";
+    from(7, 2), Reject::ReleaseUnreferenced { reg, helper } =>
+        "release helper bpf_{helper} expects referenced PTR_TO_BTF_ID passed to R{reg}\n";
+    from(7, 2), Reject::ArgMaybeNull { reg } => "Possibly NULL pointer passed to helper R{reg}\n";
+    from(7, 2), Reject::DynptrConstRelease => "CONST_PTR_TO_DYNPTR cannot be released\n";
+    from(7, 2), Reject::DynptrUnacquired { arg } => "Expected an initialized dynptr as R{arg}\n";
+    from(7, 2), Reject::KfuncMemoryPair { arg, size, .. } =>
+        "arg{arg} and arg{size} memory, len pair leads to invalid memory access\n";
     before(6, 12), Reject::HelperNotOffered { func } => "unknown func {func}\n";
 }
 
@@ -97,5 +116,36 @@ pub fn text(reject: &Reject, version: Version) -> String {
             text = text.replace(new, old);
         }
     }
-    text
+    if version >= series(7, 2) && is_of_call(reject) { with_registers(&text) } else { text }
+}
+
+/// Refusals of one argument of a call. A prototype that is itself not understood still has arguments with numbers.
+fn is_of_call(reject: &Reject) -> bool {
+    let other = matches!(reject, Reject::GraphNodeType { .. } | Reject::GraphNodeOffset { .. });
+    let subprog = matches!(reject, Reject::ArgNoCtx { .. } | Reject::ArgNull { .. });
+    let object = reject.id().starts_with("BV10") || reject.id().starts_with("BV07");
+    subprog || object && !other
+}
+
+/// The text with registers instead of arguments: `arg#0`, `args#0`, `arg #0` and `arg0` are `R1`. Dynptrs count from 1 already.
+fn with_registers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("arg") {
+        let before = &rest[..at];
+        let tail = rest[at + 3..].trim_start_matches(['s', ' ', '#']);
+        let digits = tail.len() - tail.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        match tail[..digits].parse::<u32>() {
+            Ok(n) => {
+                out.push_str(before);
+                out.push_str(&format!("R{}", n + 1));
+                rest = &tail[digits..];
+            }
+            Err(_) => {
+                out.push_str(&rest[..at + 3]);
+                rest = &rest[at + 3..];
+            }
+        }
+    }
+    out + rest
 }

@@ -1,9 +1,13 @@
-//! What arithmetic does to abstract numbers: binary operators, negation, byte swaps, and displacement of pointers. Which
-//! operands are allowed, and ids of registers, are not here.
+//! What arithmetic does to abstract numbers: binary operators, negation, byte swaps, and displacement of pointers. Division is in
+//! `divide`. Which operands are allowed, and ids of registers, are not here.
+
+mod divide;
 
 use super::{Rules, Scalar, Tnum, Width, early};
 
-/// Binary operators whose result is tracked. Division and modulo are not: their result is unknown.
+pub use divide::{Division, divide, is_divided};
+
+/// Binary operators whose result is tracked; those of [`divide`] are not among them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Op {
     Add,

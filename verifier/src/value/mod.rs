@@ -58,6 +58,8 @@ pub struct Rules {
     pub live_links: bool,
     /// The widths hardly teach each other, and only comparisons with constants teach anything: see [`early`].
     pub widths_apart: bool,
+    /// Division and modulo by a known number are followed (otherwise the result is unknown).
+    pub divide: bool,
 }
 
 impl Rules {
@@ -79,6 +81,7 @@ impl Rules {
         clear_delta: true,
         live_links: true,
         widths_apart: false,
+        divide: false,
     };
     pub const V6_1: Rules = Rules { widths_apart: true, ..Rules::V6_12_117 };
     pub const V6_18_15: Rules = Rules {
@@ -99,6 +102,7 @@ impl Rules {
         clear_delta: false,
         live_links: false,
         widths_apart: false,
+        divide: false,
     };
     pub const V6_12_117: Rules = Rules {
         mul_bitwise: false,

@@ -55,6 +55,14 @@ impl Verifier<'_> {
         if picky && (reg.is_null() || reg.ty.maybe_null()) && !param.ends("__nullable") {
             return Err(Reject::KfuncNull { arg: i });
         }
+        if i == 0
+            && call.has(Flags::RELEASE)
+            && reg.ref_obj_id == 0
+            && !reg.is_null()
+            && self.profile.changes.release_first
+        {
+            return Err(Reject::KfuncReleaseNothing { name: call.name.clone() });
+        }
         if reg.ref_obj_id != 0 {
             if call.has(Flags::RELEASE) && call.release_reg.is_some() {
                 return Err(Reject::bug(format!(
@@ -229,6 +237,25 @@ impl Verifier<'_> {
         }
     }
 
+    /// Whether the fields of an object that is freed may be freed in an NMI, too.
+    fn check_nmi_safe(&self, reg: &Reg, call: &KfuncCall) -> R {
+        use spec::ProgType::{Kprobe, PerfEvent, RawTracepoint, RawTracepointWritable, Tracepoint, Tracing};
+        use spec::map::FieldKind::{KptrPercpu, KptrRef, ListHead, RbRoot};
+        let traces =
+            matches!(self.prog_type, Kprobe | PerfEvent | RawTracepoint | RawTracepointWritable | Tracepoint | Tracing);
+        if !self.profile.changes.nmi_unsafe_drop || !traces {
+            return Ok(());
+        }
+        let kinds = self.record_of(reg).map(|record| record.kinds()).unwrap_or_default();
+        if kinds.iter().any(|k| matches!(k, KptrRef | KptrPercpu)) {
+            return Err(Reject::ObjectDropInNmi { name: call.name.clone() });
+        }
+        if kinds.iter().any(|k| matches!(k, ListHead | RbRoot)) {
+            return Err(Reject::unsupported("freeing an object with a list or tree in a tracing program"));
+        }
+        Ok(())
+    }
+
     fn check_object_argument(&mut self, i: usize, reg: &Reg, call: &mut KfuncCall) -> R {
         if reg.ty == btf_object(RegFlags::ALLOC) {
             if !call.is("bpf_obj_drop") {
@@ -245,7 +272,7 @@ impl Verifier<'_> {
             return Err(Reject::KfuncObjectUnowned);
         }
         call.object = reg.btf();
-        Ok(())
+        self.check_nmi_safe(reg, call)
     }
 
     fn check_refcounted(&mut self, i: usize, reg: &Reg, call: &mut KfuncCall) -> R {

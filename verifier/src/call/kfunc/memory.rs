@@ -40,7 +40,7 @@ impl Verifier<'_> {
 
     pub(super) fn check_memory_size(&mut self, i: usize, param: &Param, call: &mut KfuncCall) -> R {
         let regno = i as u8 + 1;
-        if !(self.reg(regno).is_null() && param.ends("__opt")) {
+        if !(self.reg(regno).is_null() && (param.ends("__opt") || param.ends("__nullable"))) {
             self.check_buffer_and_size(regno).map_err(|r| {
                 if matches!(r, Reject::Unsupported { .. }) {
                     return r;

@@ -88,7 +88,8 @@ impl Question<'_> {
         let kind = self.btf.kind(self.pointee).unwrap_or(Kind::Void);
         let name = if kind == Kind::Struct { self.btf.name(self.pointee) } else { "" };
         let iter_kfunc = self.flags.intersects(Flags::ITER_NEW.and(Flags::ITER_NEXT).and(Flags::ITER_DESTROY));
-        if p.ends("__nullable") && self.reg.is_null() {
+        let with_size = self.next.is_some_and(|(next, _)| next.ends("__sz") || next.ends("__szk"));
+        if p.ends("__nullable") && self.reg.is_null() && !with_size {
             return Class::Null;
         }
         if p.ends("__alloc") {

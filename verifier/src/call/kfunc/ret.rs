@@ -53,9 +53,13 @@ impl Verifier<'_> {
         }
         if call.has(Flags::ACQUIRE) {
             let id = self.acquire_reference();
+            let trusted = self.profile.changes.acquired_is_trusted;
             let r0 = self.reg_mut(0);
             if may_be_null {
                 r0.id = id;
+            }
+            if trusted && r0.ty.kind == Kind::Btf && !r0.ty.flags.has(RegFlags::ALLOC) {
+                r0.ty = r0.ty.with(RegFlags::TRUSTED);
             }
             r0.ref_obj_id = id;
         } else if is_graph_node(btf.name(pointee)) {

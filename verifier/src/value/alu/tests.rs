@@ -171,3 +171,42 @@ fn shift_by_32_keeps_signed_bounds() {
     assert!(d.smin < -5 << 32);
     assert_eq!(d.smax, 9 << 32);
 }
+
+#[test]
+fn quotients_and_remainders_hold_the_concrete_ones() {
+    let rules = Rules { divide: true, ..Rules::V6_18_44 };
+    let numbers = [0, 1, 2, 3, 7, 10, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, u64::MAX, u64::MAX - 9, 1 << 63];
+    for (modulo, signed) in [(false, false), (false, true), (true, false), (true, true)] {
+        let how = Division { modulo, signed };
+        for width in [Width::W64, Width::W32] {
+            for (lo, x) in numbers.iter().flat_map(|lo| numbers.map(|x| (*lo, x))) {
+                let mut range = Scalar::UNKNOWN;
+                (range.umin, range.umax) = (lo, lo.saturating_add(3));
+                range.sync(&rules);
+                divide(how, width, &mut range, &Scalar::known(x), &rules);
+                for d in lo..=lo.saturating_add(3) {
+                    let result = divided(how, width, d, x);
+                    assert!(
+                        Scalar::known(result).is_within(&range),
+                        "{how:?} {width:?} {d} by {x}: {result} not in {range:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn divided(how: Division, width: Width, d: u64, x: u64) -> u64 {
+    let narrow = width == Width::W32;
+    let (d, x) = if narrow { (d as u32 as u64, x as u32 as u64) } else { (d, x) };
+    let signed = |v: u64| if narrow { v as u32 as i32 as i64 } else { v as i64 };
+    let result = match (how.modulo, how.signed) {
+        (false, _) if x == 0 => 0,
+        (true, _) if x == 0 => d,
+        (false, false) => d / x,
+        (true, false) => d % x,
+        (false, true) => signed(d).wrapping_div(signed(x)) as u64,
+        (true, true) => signed(d).wrapping_rem(signed(x)) as u64,
+    };
+    if narrow { result as u32 as u64 } else { result }
+}
