@@ -50,6 +50,10 @@ Changes {
     return_by_bounds "6.12.117";
     /// Pointers to kernel objects are trusted, protected or untrusted; before, all of one type are alike.
     trusted_pointers "6.12.117";
+    /// Sleepable programs may use maps with locks.
+    sleepable_locks "6.12.117";
+    /// The address of a kernel function may be loaded.
+    function_symbols "6.12.117";
     /// A dynptr has an id besides its reference.
     dynptr_ids "6.12.117";
     /// Comparing a pointer that may be null with one that is not teaches that it is not.

@@ -109,6 +109,14 @@ impl Verifier<'_> {
         if !placed {
             return Err(Reject::DynptrNotUninit);
         }
+        if !self.profile.changes.dynptr_ids
+            && let Ok(Some(Place { frame, slot })) = self.object_place(reg, "dynptr", 2)
+            && [slot, slot - 1]
+                .iter()
+                .any(|s| self.cur.frames[frame].stack.get(*s).is_some_and(|s| s.bytes.contains(&Byte::Dynptr)))
+        {
+            return Err(Reject::DynptrNotUninit);
+        }
         for off in [0, 8] {
             self.check_mem_access(regno, off, 8, Access::Write, None, false, false)?;
         }

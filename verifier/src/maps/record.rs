@@ -56,11 +56,14 @@ const MAX_DEPTH: u32 = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     MapValue,
+    /// A map value where kernels know locks, timers and two sorts of kptrs, under other tags.
+    EarlyMapValue,
     Object,
 }
 
 /// `kernel_type` says whether the kernel's BTF has a struct of this name, and its id.
 struct Finder<'a> {
+    unknown_tag: std::cell::Cell<bool>,
     btf: &'a Btf,
     owner: Owner,
     kernel_type: &'a dyn Fn(&str) -> Option<u32>,
@@ -98,11 +101,14 @@ impl Record {
         owner: Owner,
         kernel_type: &dyn Fn(&str) -> Option<u32>,
     ) -> Result<Record, Malformed> {
-        let mut f = Finder { btf, owner, kernel_type, fields: Vec::new() };
+        let mut f = Finder { btf, owner, kernel_type, fields: Vec::new(), unknown_tag: std::cell::Cell::new(false) };
         match btf.kind(id) {
             Some(Kind::Struct) => f.in_struct(id, 0, 0)?,
             Some(Kind::Datasec) => f.in_datasec(id)?,
             _ => return Ok(Record::default()),
+        }
+        if f.unknown_tag.get() {
+            f.fields.retain(|field| field.kptr.is_none());
         }
         let mut end = 0;
         for field in &f.fields {
@@ -127,6 +133,10 @@ impl Record {
 
 impl Finder<'_> {
     fn wants(&self, kind: FieldKind) -> bool {
+        if self.owner == Owner::EarlyMapValue {
+            use FieldKind::*;
+            return matches!(kind, SpinLock | Timer | KptrUnref | KptrRef);
+        }
         match kind {
             FieldKind::ListNode | FieldKind::RbNode => self.owner == Owner::Object,
             FieldKind::Timer | FieldKind::Workqueue | FieldKind::TaskWork | FieldKind::Uptr => {
@@ -259,7 +269,15 @@ impl Finder<'_> {
         if self.btf.kind(pointee) == Some(Kind::TypeTag) {
             return Err(Malformed);
         }
+        let early = self.owner == Owner::EarlyMapValue;
         let kind = match self.btf.name(tag) {
+            "kptr" if early => FieldKind::KptrUnref,
+            "kptr_ref" if early => FieldKind::KptrRef,
+            // One tag that is not known and there are no kptrs at all.
+            _ if early => {
+                self.unknown_tag.set(true);
+                return Ok(None);
+            }
             "kptr_untrusted" => FieldKind::KptrUnref,
             "kptr" => FieldKind::KptrRef,
             "percpu_kptr" => FieldKind::KptrPercpu,

@@ -178,6 +178,9 @@ impl Verifier<'_> {
 
     /// Output buffers must not cover a dynptr.
     fn check_no_dynptr(&self, span: Span) -> R {
+        if !self.profile.changes.dynptr_ids {
+            return Ok(());
+        }
         for off in span.min..span.end {
             let (k, byte) = place(off);
             let slot = self.cur.frames[span.frame].stack.get(k);
@@ -200,7 +203,6 @@ impl Verifier<'_> {
     ) -> R {
         let unknown = self.unknown();
         let (uninit, leaks) = (self.privs.uninit_stack, self.privs.ptr_leaks);
-        let btf_spills = !self.profile.changes.trusted_pointers;
         let writes = access == Access::Write || !self.profile.changes.reading_keeps_stack;
         for off in span.min..span.end {
             let (k, byte) = place(off);
@@ -219,7 +221,6 @@ impl Verifier<'_> {
                     }
                     true
                 }
-                Byte::Spill if btf_spills && slot.reg.ty.kind == Kind::Btf => true,
                 _ if slot.is_spill() && (slot.reg.is_scalar() || leaks) => {
                     if writes {
                         slot.reg = unknown;

@@ -144,6 +144,9 @@ impl Verifier<'_> {
         if let Some(text) = spec::map::program_refuses(self.prog_type, &kinds) {
             return Err(Reject::MapRefused { text });
         }
+        if self.is_sleepable() && m.has_lock() && !self.profile.changes.sleepable_locks {
+            return Err(Reject::MapRefused { text: "sleepable progs cannot use bpf_spin_lock yet" });
+        }
         if ty == MapType::StructOps {
             return Err(Reject::StructOpsMap);
         }
@@ -189,7 +192,8 @@ impl Verifier<'_> {
         if let Some(b) = def.btf.clone().filter(|_| def.btf_value_type_id != 0) {
             btf_id = Some(self.btf_id(&b));
             let kernel = |name: &str| self.btf(BtfId::KERNEL).and_then(|k| k.find_by_name_kind(name, BtfKind::Struct));
-            record = Record::of(&b, def.btf_value_type_id, Owner::MapValue, &kernel);
+            let owner = if self.profile.changes.trusted_pointers { Owner::MapValue } else { Owner::EarlyMapValue };
+            record = Record::of(&b, def.btf_value_type_id, owner, &kernel);
             if !self.profile.changes.user_pointers && record.find(spec::map::FieldKind::Uptr).is_some() {
                 // The kernel does not take these types; loaders then make the map without them.
                 (btf_id, record) = (None, Record::default());
@@ -212,7 +216,7 @@ impl Verifier<'_> {
             ..Reg::pointer(RegType::of(Kind::Mem).with(Flags::RDONLY))
         };
         match ty.kind() {
-            BtfKind::Func => return Ok(LoadImm::Ksym(mem(0))),
+            BtfKind::Func if self.profile.changes.function_symbols => return Ok(LoadImm::Ksym(mem(0))),
             BtfKind::Var => {}
             _ => return Err(Reject::KsymNotVarOrFunc { id }),
         }
