@@ -70,8 +70,6 @@ wordings! {
     before(6, 17), Reject::RdonlyCastUnknown { .. } | Reject::RdonlyCastType => "kfunc bpf_rdonly_cast type ID argument must be of a struct\n";
     before(6, 16), Reject::MayGotoFields { off, imm } => "invalid may_goto off {off} imm {imm}\n";
     before(6, 12), Reject::KsymNotVarOrFunc { id } => "pseudo btf_id {id} in ldimm64 isn't KIND_VAR.\n";
-    before(6, 12), Reject::TypeNotSleepable =>
-        "Only fentry/fexit/fmod_ret, lsm, and kprobe/uprobe programs can be sleepable\n";
     before(6, 12), Reject::GlobalCallArgs { func, .. } => "Caller passes invalid args into func#{func}\n";
     before(6, 12), Reject::InfiniteLoop { insn, .. } => "infinite loop detected at insn {insn}\n";
     before(6, 12), Reject::Misaligned { what, var: TnumText(v), fixed, off, size } =>
