@@ -228,6 +228,8 @@ pub enum RetRange {
     ErrorOrSize,
     /// 0 to nr_cpu_ids - 1.
     Cpu,
+    /// Signed, from -4095 to 0; in LSM programs any value.
+    Error,
 }
 
 /// A further condition on the calling program: `helper call is not allowed in probe`.
@@ -237,6 +239,9 @@ pub enum AllowCheck {
     LsmSleepableHook,
     SkStorageTracing,
 }
+
+/// The kernels whose iterators may call d_path.
+pub const ITERATORS_D_PATH: Span = Span::ALWAYS.since(6, 1);
 
 impl AllowCheck {
     /// Whether the program passes. (SkStorageTracing also fails for a program that traces another program.)
@@ -248,7 +253,9 @@ impl AllowCheck {
             AllowCheck::LsmSleepableHook => on_sleepable_hook,
             AllowCheck::DPath => {
                 on_sleepable_hook
-                    || tracing && (prog.attaches_as(AttachType::TraceIter) || D_PATH_TARGETS.contains(&prog.target))
+                    || tracing
+                        && (prog.attaches_as(AttachType::TraceIter) && ITERATORS_D_PATH.holds(version)
+                            || D_PATH_TARGETS.contains(&prog.target))
             }
             AllowCheck::SkStorageTracing => {
                 tracing
@@ -318,6 +325,17 @@ mod tests {
     }
 
     #[test]
+    fn old_iterators_have_no_d_path() {
+        let iter = ProgContext {
+            attach_type: AttachType::TraceIter.raw(),
+            target: "task",
+            ..ProgContext::of(ProgType::Tracing)
+        };
+        let passes = |version| AllowCheck::DPath.passes(&iter, Version::parse(version));
+        assert_eq!((passes("5.10.262"), passes("6.1.192")), (false, true));
+    }
+
+    #[test]
     fn rows_that_are_known() {
         let lookup = proto(1, 'a').expect("map_lookup_elem");
         assert_eq!(lookup.ret, Ret { kind: RetKind::MapValue, nullable: true });
@@ -339,6 +357,9 @@ mod tests {
                 assert_eq!(protos_of(proto.id).iter().filter(same).count(), 1, "{} on {version}", proto.name());
             }
         }
+        let sharp =
+            |version| proto_on(186, 'a', Version::parse(version)).is_some_and(|p| p.ret_range == RetRange::Error);
+        assert_eq!((sharp("7.1.13"), sharp("7.2.13")), (false, true));
         // The output buffer of snprintf was not said to be written.
         let writes = |version| match proto_on(165, 'a', Version::parse(version)).map(|p| p.args[0].kind) {
             Some(ArgKind::Mem(access, _)) => access.writes(),

@@ -434,7 +434,8 @@ pub const PROTOS: &[Proto] = &[
     p(183, 'a', INT, [CTX, ANY, fixed(MemAccess::Write, 8, true), __, __]), // get_func_arg
     p(184, 'a', INT, [CTX, fixed(MemAccess::Write, 8, true), __, __, __]), // get_func_ret
     p(185, 'a', INT, [CTX, __, __, __, __]), // get_func_arg_cnt
-    p(186, 'a', INT, [__, __, __, __, __]), // get_retval
+    p(186, 'a', INT, [__, __, __, __, __]).until(7, 2), // get_retval
+    p(186, 'a', INT, [__, __, __, __, __]).range(RetRange::Error).since(7, 2), // get_retval
     p(187, 'a', INT, [ANY, __, __, __, __]), // set_retval
     p(188, 'a', INT, [CTX, __, __, __, __]), // xdp_get_buff_len
     p(188, 'b', INT, [btf("xdp_buff"), __, __, __, __]), // xdp_get_buff_len

@@ -139,7 +139,9 @@ impl Verifier<'_> {
             || spec::lsm::hook(prog.target, self.profile.version).is_some_and(|h| h.sleeps(self.profile.version));
         match check {
             AllowCheck::DPath => match prog.prog_type {
-                ProgType::Tracing if prog.attaches_as(AttachType::TraceIter) => true,
+                ProgType::Tracing if prog.attaches_as(AttachType::TraceIter) => {
+                    spec::helper::ITERATORS_D_PATH.holds(self.profile.version)
+                }
                 ProgType::Lsm => lsm_sleepable(),
                 _ => spec::prog::D_PATH_TARGETS.contains(&prog.target),
             },

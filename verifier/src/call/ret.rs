@@ -139,6 +139,13 @@ impl Verifier<'_> {
         let mut r0: Reg = self.reg(0);
         match call.proto.ret_range {
             RetRange::Any => return Ok(()),
+            RetRange::Error if self.prog_type == spec::ProgType::Lsm => return Ok(()),
+            RetRange::Error => {
+                r0.val.smin = MIN_ERRNO;
+                r0.val.smax = 0;
+                r0.val.s32_min = MIN_ERRNO as i32;
+                r0.val.s32_max = 0;
+            }
             RetRange::ErrorOrSize => {
                 r0.val.smin = MIN_ERRNO;
                 r0.val.smax = call.max_size as i64;
