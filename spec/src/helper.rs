@@ -228,17 +228,8 @@ pub enum RetRange {
     ErrorOrSize,
     /// 0 to nr_cpu_ids - 1.
     Cpu,
-    /// Signed, from -4095 to 0, where the program's return value is an error: see [`RetRange::in_prog`].
+    /// Signed, from -4095 to 0; in LSM programs any value.
     Error,
-}
-
-impl RetRange {
-    /// What this says in a program: LSM hooks and getsockopt return other numbers too.
-    pub fn in_prog(self, prog: &ProgContext<'_>) -> RetRange {
-        let other = prog.prog_type == ProgType::Lsm
-            || prog.prog_type == ProgType::CgroupSockopt && prog.attaches_as(AttachType::CgroupGetsockopt);
-        if self == RetRange::Error && other { RetRange::Any } else { self }
-    }
 }
 
 /// A further condition on the calling program: `helper call is not allowed in probe`.
@@ -369,12 +360,6 @@ mod tests {
         let sharp =
             |version| proto_on(186, 'a', Version::parse(version)).is_some_and(|p| p.ret_range == RetRange::Error);
         assert_eq!((sharp("7.1.13"), sharp("7.2.13")), (false, true));
-        let sockopt = |attach: AttachType| {
-            let prog = ProgContext { attach_type: attach.raw(), ..ProgContext::of(ProgType::CgroupSockopt) };
-            RetRange::Error.in_prog(&prog)
-        };
-        assert_eq!(sockopt(AttachType::CgroupGetsockopt), RetRange::Any);
-        assert_eq!(sockopt(AttachType::CgroupSetsockopt), RetRange::Error);
         // The output buffer of snprintf was not said to be written.
         let writes = |version| match proto_on(165, 'a', Version::parse(version)).map(|p| p.args[0].kind) {
             Some(ArgKind::Mem(access, _)) => access.writes(),

@@ -39,8 +39,9 @@ pub fn hook(name: &str, version: Version) -> Option<&'static LsmHook> {
     HOOKS[first..].iter().take_while(|h| h.name == bare).find(|h| h.span.holds(version))
 }
 
-/// Before, no program slept in a hook.
+/// Before, programs slept in one hook only.
 const SLEEPING: Span = Span::ALWAYS.since(6, 1);
+const FIRST_TO_SLEEP: &str = "bprm_committed_creds";
 
 /// The hooks of a kernel of this version.
 pub fn hooks(version: Version) -> impl Iterator<Item = &'static LsmHook> {
@@ -62,7 +63,7 @@ const fn h(name: &'static str, returns: Returns) -> LsmHook {
 impl LsmHook {
     /// Whether BPF_F_SLEEPABLE is accepted.
     pub fn sleeps(&self, version: Version) -> bool {
-        self.sleepable && SLEEPING.holds(version)
+        self.sleepable && (SLEEPING.holds(version) || self.name == FIRST_TO_SLEEP)
     }
 
     /// From this series on.

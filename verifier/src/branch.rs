@@ -120,11 +120,17 @@ impl Verifier<'_> {
 
     /// Checks the form and reads the operands.
     fn jump_operands(&mut self, insn: Insn, cmp: Cmp) -> R<Jump> {
-        self.check_reg_read(insn.dst)?;
+        let in_order = self.profile.changes.jumps_read_in_order;
+        if in_order {
+            self.check_reg_read(insn.dst)?;
+        }
         form::fields(insn)?;
         let reg_form = is_reg_form(insn);
         if reg_form {
             self.check_reg_read(insn.src)?;
+        }
+        if !in_order {
+            self.check_reg_read(insn.dst)?;
         }
         let dst = self.reg(insn.dst);
         let src = if reg_form { self.reg(insn.src) } else { self.immediate(insn.imm) };

@@ -7,6 +7,7 @@ use crate::reject::{R, Reject};
 use crate::value::{Scalar, Width, alu};
 use isa::Insn;
 use isa::consts::*;
+use spec::profile::Changes;
 
 /// No offset of a pointer, and nothing added to one, reaches this.
 const MAX_OFFSET: i64 = 1 << 29;
@@ -33,7 +34,7 @@ impl Verifier<'_> {
         if p.ty.kind == Kind::Mem && p.ty.flags.has(Flags::UNTRUSTED) {
             return Ok(());
         }
-        if !may_move(p, x, op) {
+        if !may_move(p, x, op, &self.profile.changes) {
             return Err(Reject::PointerArithmeticOn { reg: dst, ty: p.ty });
         }
         check_offset(x, p.ty)?;
@@ -139,7 +140,7 @@ fn is_impossible(x: &Scalar) -> bool {
     x.is_const() && (x.smin != x.smax || x.umin != x.umax) || x.smin > x.smax || x.umin > x.umax
 }
 
-fn may_move(p: &Reg, x: &Reg, op: u8) -> bool {
+fn may_move(p: &Reg, x: &Reg, op: u8, changes: &Changes) -> bool {
     match p.ty.kind {
         Kind::Ctx
         | Kind::MapValue
@@ -153,7 +154,7 @@ fn may_move(p: &Reg, x: &Reg, op: u8) -> bool {
         | Kind::Buf
         | Kind::Func
         | Kind::DynptrPtr => true,
-        Kind::FlowKeys if x.val.is_const() => true,
+        Kind::FlowKeys if x.val.is_const() || !changes.flow_keys_fixed => true,
         Kind::FlowKeys | Kind::MapPtr => x.val.is_const() && x.val.smin == 0 && op == BPF_ADD,
         Kind::NotInit
         | Kind::Scalar

@@ -645,9 +645,11 @@ rejections! {
     "BV1115" DynptrAtOffset EINVAL, "cannot pass in dynptr at an offset\n";
     "BV1114" ReturnBits { context: ExitContext, reg: u8, known: BitsText, range: BitsText } EINVAL,
         "{context} the register R{reg} has {known} should have been in {range:#}\n";
+    "BV1120" ArgNoPointer { reg: u8 } EINVAL, "R{reg} is not a pointer\n";
     "BV1130" ContextNotConverted EINVAL, "bpf verifier is misconfigured\n";
     "BV1170" TracepointNotFaultable { name: String } EINVAL,
         "Sleepable program cannot attach to non-faultable tracepoint {name}\n";
+    "BV1121" CtxImmediate { reg: u8, ty: RegType } EACCES, "BPF_ST stores into R{reg} {ty} is not allowed\n";
     /// Newer kernels: an indirect jump without a map that says where to.
     "BV1152" NoJumpTables { start: u32 } EINVAL, "no jump tables found for subprog starting at {start}\n";
     /// Newer kernels: freeing an object may run code that is not allowed in an NMI.

@@ -281,6 +281,8 @@ mod live {
         let mut shown = 0;
         judge(args, files, 0, &mut |name, ours| {
             let Some(kernel) = theirs.get(name) else { return };
+            // What a kernel has not heard of, it refuses without a word.
+            let told = ours.id == Some("BV0003") && kernel.message.is_empty();
             let ours = Answer {
                 verdict: ours.verdict.name().to_owned(),
                 errno: ours.errno,
@@ -300,7 +302,7 @@ mod live {
                 "false reject"
             } else if ours.errno != kernel.errno {
                 "errno"
-            } else if ours.message != kernel.message {
+            } else if ours.message != kernel.message && !told {
                 "message"
             } else if kernel.insns.is_some() && ours.insns != kernel.insns {
                 "insns"

@@ -7,6 +7,26 @@ use super::switches::switches;
 switches! {
 /// How one kernel does what others do differently.
 Changes {
+    /// Addresses of functions may be loaded, to be called back.
+    function_addresses "6.1.192";
+    /// kfuncs may be called.
+    kfunc_calls "6.1.192";
+    /// Global functions may take pointers to memory.
+    memory_arguments "6.1.192";
+    /// Values of maps may have timers, kptrs and the like; before, locks only.
+    fields_beyond_locks "6.1.192";
+    /// Stack below everything that was stored may be read as other uninitialised stack is.
+    unallocated_readable "6.1.192";
+    /// Pointers to flow keys move by constants only.
+    flow_keys_fixed "6.1.192";
+    /// A released argument is looked at before the helper's other rules.
+    release_before_helper "6.1.192";
+    /// A record of a ring buffer is passed with the address that it was reserved at.
+    records_unmoved "6.1.192";
+    /// A jump reads its first operand before its second.
+    jumps_read_in_order "6.1.192";
+    /// Immediates may be stored into contexts.
+    ctx_takes_immediates "6.12.117";
     /// Known bits of a product are built up bit by bit of one operand; before, from known and unknown bits apart.
     mul_bitwise "6.18.15";
     /// Products have signed bounds also of negative factors; before, only of factors below 2^32 (2^16 in 32 bits).
@@ -59,11 +79,11 @@ Changes {
     /// Comparing a pointer that may be null with one that is not teaches that it is not.
     non_null_pairs "6.12.117";
     /// Uninitialised stack may be read with CAP_PERFMON.
-    uninit_stack_readable "6.1.192";
+    uninit_stack_readable "5.10.262 6.1.192";
     /// Parts of spilled numbers are known, numbers without bounds are spilled, too, and spilling gives an id.
     partial_spills "6.12.117";
     /// `*(u64 *)(r10 - 8) = imm` leaves the number on the stack.
-    st_imm_tracked "6.1.192";
+    st_imm_tracked "5.10.262 6.1.192";
     /// A size that may be 0 is refused before the memory is looked at.
     zero_size_first "6.12.117";
     /// Source lines in messages name their file.

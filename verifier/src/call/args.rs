@@ -347,7 +347,8 @@ impl Verifier<'_> {
             Kind::Buf => [Flags::NONE, Flags::RDONLY].contains(&flags),
             _ => false,
         };
-        if movable && arg.kind != ArgKind::RingbufMem {
+        let kept = arg.kind == ArgKind::RingbufMem && self.profile.changes.records_unmoved;
+        if movable && !kept {
             return Ok(());
         }
         let object = reg.ty.is(Kind::Btf);
@@ -370,7 +371,7 @@ impl Verifier<'_> {
             if !held {
                 return Err(Reject::DynptrUnacquired { arg: regno });
             }
-        } else if reg.ref_obj_id == 0 && !reg.is_null() {
+        } else if reg.ref_obj_id == 0 && !reg.is_null() && self.profile.changes.release_before_helper {
             return Err(Reject::ReleaseUnreferenced { reg: regno, helper: call.proto.name() });
         }
         call.release_reg = Some(regno);

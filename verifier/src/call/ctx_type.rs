@@ -65,7 +65,10 @@ pub(crate) fn is_context(btf: &Btf, pointee: u32, prog: ProgType) -> bool {
 /// The same where the struct has to have the program's name for it.
 pub(crate) fn is_named_context(btf: &Btf, pointee: u32, prog: ProgType) -> bool {
     let Some((id, ty)) = btf.resolve(pointee) else { return false };
-    context_struct(prog).is_some_and(|(user, _)| ty.kind().is_struct_or_union() && btf.name(id) == user)
+    let name = btf.name(id);
+    context_struct(prog).is_some_and(|(user, kern)| {
+        ty.kind().is_struct_or_union() && (name == user || prog == ProgType::Kprobe && name == kern)
+    })
 }
 
 /// The type of a parameter tagged `arg:ctx` (a pointer to `pointee`) may be the context of this program.

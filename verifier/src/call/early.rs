@@ -70,8 +70,16 @@ impl Verifier<'_> {
             kind => return Err(Reject::KfuncArgKind { arg: i, kind: kind.word() }),
         }
         let pointee = ty.size_or_type;
+        let memory = memory && self.profile.changes.memory_arguments;
+        let context = ctx_type::is_named_context(&f.btf, pointee, self.prog_type);
+        if !self.profile.changes.memory_arguments && reg.is_scalar() {
+            return Err(Reject::ArgNoPointer { reg: regno });
+        }
+        if !context && !self.profile.changes.memory_arguments {
+            return Err(Reject::ArgPointer { arg: i, name: f.name.clone(), id: f.id });
+        }
         self.check_arg_offset(regno, &reg, false, false)?;
-        if ctx_type::is_named_context(&f.btf, pointee, self.prog_type) {
+        if context {
             return match reg.ty.is(Kind::Ctx) {
                 true => Ok(()),
                 false => Err(Reject::ArgNoContext { arg: i }),
@@ -114,6 +122,9 @@ impl Verifier<'_> {
                     let pointee = f.btf.resolve(id).map_or(0, |(_, t)| t.size_or_type);
                     match ctx_type::is_named_context(&f.btf, pointee, self.prog_type) {
                         true => Arg::Ctx,
+                        false if !self.profile.changes.memory_arguments => {
+                            return Err(Reject::ArgUnsupported { arg: i, kind: kind.word(), name: f.name.clone() });
+                        }
                         false => Arg::Mem { size: pointee_size(&f.btf, i, pointee)?, nullable: true },
                     }
                 }

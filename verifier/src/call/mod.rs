@@ -88,6 +88,9 @@ const SRC_KFUNC: u8 = 2;
 impl Verifier<'_> {
     pub fn check_call(&mut self, insn: Insn) -> R<Flow> {
         form::fields(insn)?;
+        if insn.src == SRC_KFUNC && !self.profile.changes.kfunc_calls {
+            return Err(Reject::CallReserved);
+        }
         if self.cur.active_locks > 0 {
             let allowed = match insn.src {
                 SRC_HELPER => insn.imm as u32 == id::SPIN_UNLOCK,

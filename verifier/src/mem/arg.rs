@@ -206,8 +206,8 @@ impl Verifier<'_> {
         let writes = access == Access::Write || !self.profile.changes.reading_keeps_stack;
         for off in span.min..span.end {
             let (k, byte) = place(off);
-            let slot = &mut self.cur.frames[span.frame].stack[k];
-            let readable = match slot.bytes[byte] {
+            let slot = self.cur.frames[span.frame].stack.get_mut(k);
+            let readable = slot.is_some_and(|slot| match slot.bytes[byte] {
                 Byte::Misc => true,
                 Byte::Zero => {
                     if writes {
@@ -229,7 +229,7 @@ impl Verifier<'_> {
                     true
                 }
                 _ => false,
-            };
+            });
             if !readable {
                 let var = reg.val.var_off;
                 let byte = (off - span.min) as u32;

@@ -113,6 +113,9 @@ impl Verifier<'_> {
         form::fields(insn)?;
         self.check_reg_read(insn.dst)?;
         let base = self.reg(insn.dst).ty;
+        if base.kind == Kind::Ctx && !self.profile.changes.ctx_takes_immediates {
+            return Err(Reject::CtxImmediate { reg: insn.dst, ty: base });
+        }
         self.check_access(Request::of(insn, insn.dst, Access::Write, None))?;
         self.same_insn_type(base, false)
     }

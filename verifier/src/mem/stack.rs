@@ -34,7 +34,8 @@ fn is_spillable(ty: RegType) -> bool {
 }
 
 impl Verifier<'_> {
-    /// Bounds of an access, growing the frame to it. `by_call`: not the program's own load or store.
+    /// Bounds of an access, growing the frame to it (but for memory given to helpers, where unallocated stack is told
+    /// apart later). `by_call`: not the program's own load or store.
     pub(super) fn stack_span(
         &mut self,
         regno: u8,
@@ -58,7 +59,12 @@ impl Verifier<'_> {
         };
         let frame = reg.frameno as usize;
         let Some(f) = self.cur.frames.get(frame) else { return Err(Reject::bug("stack pointer into no frame")) };
-        let lowest = if access == Access::Read && !self.privs.uninit_stack { f.allocated() } else { STACK_LIMIT };
+        let grows = self.profile.changes.unallocated_readable || !by_call;
+        let lowest = match access {
+            Access::Read if !grows => STACK_LIMIT,
+            Access::Read if !self.privs.uninit_stack || !self.profile.changes.unallocated_readable => f.allocated(),
+            _ => STACK_LIMIT,
+        };
         let errno = if min >= 0 || min < -i64::from(lowest) {
             EACCES
         } else if end > 0 {
@@ -68,7 +74,9 @@ impl Verifier<'_> {
         } else {
             let (min, end) = (min as i32, end as i32);
             let subprog = f.subprog as usize;
-            self.cur.frames[frame].grow(-min);
+            if grows {
+                self.cur.frames[frame].grow(-min);
+            }
             let depth = &mut self.subprogs[subprog].stack_depth;
             *depth = (*depth).max((-min + 7) & !7);
             return Ok(Span { frame, min, end });

@@ -56,11 +56,12 @@ impl Verifier<'_> {
     fn find_starts(&mut self, starts: &mut BTreeSet<u32>) -> R<Option<u32>> {
         let n = self.insns.len() as i64;
         let mut kfuncs = Vec::new();
+        let changes = self.profile.changes;
         for i in 0..self.insns.len() {
             let insn = self.insns[i];
-            let func_ref = insn.code == LDIMM64 && insn.src == BPF_PSEUDO_FUNC;
+            let func_ref = changes.function_addresses && insn.code == LDIMM64 && insn.src == BPF_PSEUDO_FUNC;
             let call = insn.code == BPF_JMP | BPF_CALL && insn.src == BPF_PSEUDO_CALL;
-            let kfunc = insn.code == BPF_JMP | BPF_CALL && insn.src == BPF_PSEUDO_KFUNC_CALL;
+            let kfunc = changes.kfunc_calls && insn.code == BPF_JMP | BPF_CALL && insn.src == BPF_PSEUDO_KFUNC_CALL;
             if !func_ref && !call && !kfunc {
                 continue;
             }

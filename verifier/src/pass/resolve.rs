@@ -11,6 +11,7 @@ use isa::Insn;
 use isa::consts::*;
 use program::MapDef;
 use spec::MapType;
+use spec::map::FieldKind;
 use std::sync::Arc;
 
 /// `goto rX`.
@@ -77,6 +78,11 @@ impl Verifier<'_> {
         let value = match insn.src {
             0 => return Ok(LoadImm::Const),
             BPF_PSEUDO_BTF_ID => return self.resolve_ksym(insn.imm as u32, second),
+            BPF_PSEUDO_FUNC | BPF_PSEUDO_MAP_IDX | BPF_PSEUDO_MAP_IDX_VALUE
+                if !self.profile.changes.function_addresses =>
+            {
+                return Err(Reject::LdImm64Unrecognized);
+            }
             BPF_PSEUDO_FUNC => {
                 return Ok(LoadImm::Func { subprog_start: (i as i32 + insn.imm + 1) as u32 });
             }
@@ -194,7 +200,9 @@ impl Verifier<'_> {
             let kernel = |name: &str| self.btf(BtfId::KERNEL).and_then(|k| k.find_by_name_kind(name, BtfKind::Struct));
             let owner = if self.profile.changes.trusted_pointers { Owner::MapValue } else { Owner::EarlyMapValue };
             record = Record::of(&b, def.btf_value_type_id, owner, &kernel);
-            if !self.profile.changes.user_pointers && record.find(spec::map::FieldKind::Uptr).is_some() {
+            if !self.profile.changes.fields_beyond_locks {
+                record.fields.retain(|f| f.kind == FieldKind::SpinLock);
+            } else if !self.profile.changes.user_pointers && record.find(FieldKind::Uptr).is_some() {
                 // The kernel does not take these types; loaders then make the map without them.
                 (btf_id, record) = (None, Record::default());
             }

@@ -35,6 +35,13 @@ macro_rules! wordings {
 }
 
 wordings! {
+    before(5, 12), Reject::AtomicBase { reg, ty, .. } => "BPF_XADD stores into R{reg} {ty} is not allowed\n";
+    before(5, 13), Reject::ArgPointer { arg, .. } => "Unrecognized arg#{arg} type PTR\n";
+    before(5, 17), Reject::PointerArithmeticMaybeNull { reg, ty } if ty.kind != Kind::MapValue =>
+        "R{reg} pointer arithmetic on {ty} prohibited\n";
+    before(5, 18), Reject::NegativeOffset { reg, ty, off } =>
+        "dereference of modified {ty} ptr R{reg} off={off} disallowed\n";
+    before(6, 1), Reject::TypeNotSleepable => "Only fentry/fexit/fmod_ret and lsm programs can be sleepable\n";
     before(5, 18), Reject::InvalidMemAccess { reg, ty } if ty.kind == Kind::Scalar => "R{reg} invalid mem access 'inv'\n";
     before(6, 12), Reject::StackBoundsVariable { by_call: true, reg, value, mask, size, .. } =>
         "invalid variable-offset indirect access to stack R{reg} var_off=({value:#x}; {mask:#x}) size={size}\n";
@@ -106,8 +113,14 @@ wordings! {
     before(6, 12), Reject::HelperNotOffered { func } => "unknown func {func}\n";
 }
 
-/// Register types that are called something else: the kernels, their word, the word of 6.18.
-const TYPE_WORDS: [(Range, &str, &str); 1] = [(before(6, 12), "alloc_mem", "ringbuf_mem")];
+/// Register types that are called something else: the kernels, their word, the word of 6.18 (as rows above left it).
+const TYPE_WORDS: [(Range, &str, &str); 5] = [
+    (before(6, 12), "alloc_mem", "ringbuf_mem"),
+    (before(5, 13), "map_value, mem, rdonly_buf, rdwr_buf", "map_key, map_value, mem, alloc_mem, buf"),
+    (before(5, 13), "map_value", "map_key, map_value"),
+    (before(5, 17), "mem", "alloc_mem"),
+    (before(5, 18), "type=inv ", "type=scalar "),
+];
 
 /// What the kernel of this version prints.
 pub fn text(reject: &Reject, version: Version) -> String {

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use anyhow::Result;
-use spec::Profile;
 use spec::helper::{ArgKind, Effects, HelperAvail, PROTOS, Proto, RetKind, RetRange};
 use spec::map::{self, MapType};
 use spec::profile::Version;
+use spec::{Profile, ProgType};
 
 use super::Tally;
 use super::code;
@@ -67,7 +67,7 @@ fn ask(
     let Some(mut ours) = expected(proto, profile.version) else {
         return tally.undecided("the result depends on an argument");
     };
-    ours.range = range(proto.ret_range.in_prog(&subject.prog), profile.nr_cpus);
+    ours.range = range(proto, subject.prog.prog_type, profile.nr_cpus);
     let kind: String = register.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     let number = ["inv", "invP", "scalar", "Pscalar"].contains(&kind.as_str());
     let kind = if number || is_number(&kind) { "scalar".to_owned() } else { kind };
@@ -120,10 +120,10 @@ fn shown_range(register: &str) -> Option<(i64, i64)> {
 }
 
 /// The bounds that the prototype gives to its result; a size argument is 8 in these questions.
-fn range(range: RetRange, nr_cpus: u32) -> Option<(i64, i64)> {
-    match range {
+fn range(proto: &Proto, ty: ProgType, nr_cpus: u32) -> Option<(i64, i64)> {
+    match proto.ret_range {
         RetRange::Any => None,
-        RetRange::Error => Some((-4095, 0)),
+        RetRange::Error => (ty != ProgType::Lsm).then_some((-4095, 0)),
         RetRange::ErrorOrSize => Some((-4095, 8)),
         RetRange::Cpu => Some((0, i64::from(nr_cpus) - 1)),
     }
