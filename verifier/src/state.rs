@@ -166,7 +166,7 @@ pub struct State {
     pub active_irq_id: u32,
     pub active_lock_id: u32,
     pub active_lock_obj: LockObj,
-    pub active_rcu: bool,
+    pub active_rcu: u32,
     pub speculative: bool,
     pub sleepable: bool,
     /// Stored state from which this one goes on.
@@ -195,7 +195,7 @@ impl State {
             active_irq_id: 0,
             active_lock_id: 0,
             active_lock_obj: LockObj::None,
-            active_rcu: false,
+            active_rcu: 0,
             speculative: false,
             sleepable: false,
             parent: None,
@@ -257,7 +257,7 @@ impl State {
     }
     /// RCU protection holds: explicit section, lock held, or a program that cannot sleep.
     pub fn in_rcu_section(&self) -> bool {
-        self.active_rcu || self.active_locks > 0 || !self.sleepable
+        self.active_rcu > 0 || self.active_locks > 0 || !self.sleepable
     }
     pub fn can_sleep(&self) -> bool {
         self.sleepable

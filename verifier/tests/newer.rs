@@ -114,3 +114,31 @@ fn jumps_on_constants_are_decided_in_advance() {
     let o = judged("7.2", ProgType::Xdp, &[insns, vec![EXIT]].concat(), 2);
     assert!(o.log.contains("(05) goto pc+1") && !o.log.contains("(25) if"), "{}", o.log);
 }
+
+#[test]
+fn rcu_sections_nest() {
+    let judge = |kernel: &str| {
+        let profile = Profile::load(kernel).expect("in the source tree");
+        let call = |name: &str| {
+            let id = profile.btf().find(btf::Kind::Func, name).expect("a kfunc");
+            (0x85, 0, 2, 0, id as i32)
+        };
+        let (lock, unlock) = (call("bpf_rcu_read_lock"), call("bpf_rcu_read_unlock"));
+        let nested = judged(kernel, ProgType::SchedCls, &[lock, lock, unlock, unlock, R0_ZERO, EXIT], 0);
+        let open = judged(kernel, ProgType::SchedCls, &[lock, lock, unlock, R0_ZERO, EXIT], 0);
+        (nested.verdict, nested.message, open.verdict, open.stats.insns_processed)
+    };
+    assert_eq!(judge("7.2"), (Verdict::Accept, String::new(), Verdict::Reject, 5));
+    let words = "nested rcu read lock (kernel function bpf_rcu_read_lock)";
+    assert_eq!(judge("6.18"), (Verdict::Reject, words.to_owned(), Verdict::Reject, 2));
+}
+
+#[test]
+fn programs_of_a_cgroup_set_options_of_sockets_that_are_made() {
+    let profile = Profile::load("7.2").expect("in the source tree");
+    let offered = |target| {
+        let prog = spec::prog::ProgContext { attach_type: 43, target, ..spec::prog::ProgContext::of(ProgType::Lsm) };
+        matches!(profile.helper(prog, 49), spec::helper::HelperAvail::Yes { .. })
+    };
+    assert!(offered("socket_post_create") && offered("inet_csk_clone") && !offered("socket_bind"));
+}

@@ -119,9 +119,9 @@ Changes {
     /// AND/OR of a value in [-1, 0] with a constant forks the path.
     and_or_fork "6.12.117 6.18.44";
     /// Linked registers: also for SUB, negative deltas and 32-bit additions; never for `r += r`.
-    links_extended "6.18.44";
+    links_extended "6.18.44 7.0.13";
     /// Propagating a delta: 64-bit difference, zero extension for 32-bit additions, bounds synchronised after it.
-    link_delta64 "6.18.44";
+    link_delta64 "6.18.44 7.0.13";
     /// A link's offset is cleared together with its id.
     link_off_cleared "6.18.44";
     /// Only registers that are live join a linked set.
@@ -217,6 +217,8 @@ Changes {
     constant_jumps "7.1.13";
     /// A path may have 16 frames instead of 8.
     deep_calls "7.2.13";
+    /// RCU sections nest.
+    rcu_nests "7.1.13";
     /// A chain of calls in which functions are global may be as long as the stack lets it.
     long_chains "7.1.13";
     /// There is a jump to an address in a register.

@@ -55,6 +55,12 @@ mod tests {
     }
 
     #[test]
+    fn a_series_between_may_lack_a_fix() {
+        let links = |asked: &str| Changes::of(Version::parse(asked)).links_extended;
+        assert!(links("6.18.44") && links("7.0.13") && !links("6.19.14") && !links("6.18.15"));
+    }
+
+    #[test]
     fn rows_are_ascending_versions() {
         for (name, versions) in Changes::TABLE.iter().chain(Takes::TABLE) {
             let parsed: Vec<Version> = versions.split(' ').map(Version::parse).collect();

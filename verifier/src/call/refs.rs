@@ -28,7 +28,7 @@ impl Region {
 impl Verifier<'_> {
     /// The first region that forbids sleeping, in the order in which the kernel asks.
     pub fn no_sleep_region(&self) -> Option<Region> {
-        if self.cur.active_rcu {
+        if self.cur.active_rcu > 0 {
             Some(Region::Rcu)
         } else if self.cur.active_preempt > 0 {
             Some(Region::Preempt)
@@ -92,7 +92,7 @@ impl Verifier<'_> {
         }
         let region = if self.cur.active_irq_id != 0 {
             "bpf_local_irq_save"
-        } else if self.cur.active_rcu {
+        } else if self.cur.active_rcu > 0 {
             "bpf_rcu_read_lock"
         } else if self.cur.active_preempt > 0 {
             "bpf_preempt_disable"

@@ -294,20 +294,22 @@ impl Verifier<'_> {
         let name = || call.name.clone();
         let sleeps = call.has(Flags::SLEEPABLE);
         let (lock, unlock) = (call.is("bpf_rcu_read_lock"), call.is("bpf_rcu_read_unlock"));
-        if self.cur.active_rcu {
+        if self.cur.active_rcu > 0 {
             if (lock || unlock) && self.in_rbtree_less_callback() {
                 return Err(Reject::RcuInLessCallback);
             }
             if lock {
-                return Err(Reject::RcuNested { name: name() });
-            }
-            if unlock {
+                if !self.profile.changes.rcu_nests {
+                    return Err(Reject::RcuNested { name: name() });
+                }
+                self.cur.active_rcu += 1;
+            } else if unlock {
                 self.leave_rcu();
             } else if sleeps {
                 return Err(Reject::KfuncSleepsInRegion { name: name(), region: region_words(Region::Rcu) });
             }
         } else if lock {
-            self.cur.active_rcu = true;
+            self.cur.active_rcu = 1;
         } else if unlock {
             return Err(Reject::RcuUnmatched { name: name() });
         }
@@ -335,9 +337,12 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// The end of an RCU section: what it protected may be freed from now on.
+    /// The end of an RCU section; after that of the outermost, what it protected may be freed.
     fn leave_rcu(&mut self) {
-        self.cur.active_rcu = false;
+        self.cur.active_rcu -= 1;
+        if self.cur.active_rcu > 0 {
+            return;
+        }
         let decay = |r: &mut crate::reg::Reg| {
             if r.ty.flags.has(RegFlags::RCU) {
                 r.ty = r.ty.without(RegFlags::RCU | RegFlags::MAYBE_NULL).with(RegFlags::UNTRUSTED);
