@@ -1,8 +1,9 @@
 //! What Linux 6.12.117 says where 6.18.44 says something else: verdicts, messages and registers as its verifier printed them.
 
 use isa::Insn;
-use program::{MapDef, Program};
-use spec::Profile;
+use program::{InfoTable, MapDef, Program};
+use spec::helper::HelperAvail;
+use spec::{AttachType, Profile, ProgContext, ProgType};
 use std::sync::Arc;
 use verifier::{Options, Outcome, verify};
 
@@ -159,4 +160,95 @@ fn kfuncs() {
     );
     let rcu = ["bpf_rcu_read_unlock is missing", &held.replace("preempt_disable", "rcu_read_lock")];
     assert_eq!(last_words_on_kfuncs(&["bpf_rcu_read_lock"]), rcu);
+}
+
+#[test]
+fn null_given_to_a_helper_is_precise() {
+    // csum_diff(NULL, 0, NULL, 0, 0)
+    let p = program(
+        SCHED_CLS,
+        &[
+            (0xb7, 1, 0, 0, 0),
+            (0xb7, 2, 0, 0, 0),
+            (0xb7, 3, 0, 0, 0),
+            (0xb7, 4, 0, 0, 0),
+            (0xb7, 5, 0, 0, 0),
+            (0x85, 0, 0, 0, 28),
+            (0xb7, 0, 0, 0, 0),
+            (0x95, 0, 0, 0, 0),
+        ],
+    );
+    let marked =
+        |kernel, reg| judge(kernel, &p, 2).log.contains(&format!("mark_precise: frame0: regs={reg} stack= before 4"));
+    assert_eq!(["6.12", "6.18"].map(|k| marked(k, "r1")), [true, false]);
+    assert!(["6.12", "6.18"].iter().all(|k| marked(k, "r2")));
+}
+
+#[test]
+fn socket_options_in_hooks_of_cgroups() {
+    for hook in ["socket_post_create", "socket_socketpair", "sock_graft", "inet_csk_clone", "inet_conn_established"] {
+        let prog =
+            ProgContext { attach_type: AttachType::LsmCgroup.raw(), target: hook, ..ProgContext::of(ProgType::Lsm) };
+        for kernel in ["6.1", "6.12", "6.18", "7.2"] {
+            let profile = Profile::load(kernel).expect("in the source tree");
+            assert_ne!(profile.helper(prog, 49), HelperAvail::No, "{kernel} {hook}");
+            assert_eq!(profile.helper(ProgContext { target: "file_open", ..prog }, 49), HelperAvail::No, "{kernel}");
+        }
+    }
+}
+
+/// A program whose functions start at these instructions: `int f(void)`, each.
+fn with_functions(mut p: Program, starts: &[u32]) -> Program {
+    const STRINGS: &[u8] = b"\0int\0f\0";
+    let mut types: Vec<u32> = vec![1, 1 << 24, 4, 1 << 24 | 32, 0, 13 << 24, 1];
+    for _ in starts {
+        types.extend([5, 12 << 24, 2]);
+    }
+    let size = 4 * types.len() as u32;
+    let mut bytes: Vec<u8> =
+        [0x0001_eb9f, 24, 0, size, size, STRINGS.len() as u32].iter().flat_map(|w| w.to_le_bytes()).collect();
+    bytes.extend(types.iter().flat_map(|w| w.to_le_bytes()));
+    bytes.extend(STRINGS);
+    p.btf = Some(Arc::new(btf::Btf::parse(&bytes).expect("well-formed")));
+    let records = starts.iter().zip(3u32..).flat_map(|(&start, id)| [start, id]);
+    p.func_info = InfoTable { rec_size: 8, bytes: records.flat_map(u32::to_le_bytes).collect() };
+    p
+}
+
+#[test]
+fn references_of_callbacks() {
+    // The callback reserves a record, leaves it in the stack of its caller and stops; the caller discards it.
+    let p = program(
+        KPROBE,
+        &[
+            (0x7a, 10, 0, -8, 0),
+            (0xb7, 1, 0, 0, 1),
+            (0x18, 2, 4, 0, 11),
+            (0x00, 0, 0, 0, 0),
+            (0xbf, 3, 10, 0, 0),
+            (0x07, 3, 0, 0, -8),
+            (0xb7, 4, 0, 0, 0),
+            (0x85, 0, 0, 0, 181),
+            (0x79, 1, 10, -8, 0),
+            (0x15, 1, 0, 2, 0),
+            (0xb7, 2, 0, 0, 0),
+            (0x85, 0, 0, 0, 133),
+            (0xb7, 0, 0, 0, 0),
+            (0x95, 0, 0, 0, 0),
+            (0xbf, 6, 2, 0, 0),
+            (0x18, 1, 1, 0, 0),
+            (0x00, 0, 0, 0, 0),
+            (0xb7, 2, 0, 0, 8),
+            (0xb7, 3, 0, 0, 0),
+            (0x85, 0, 0, 0, 131),
+            (0x15, 0, 0, 1, 0),
+            (0x7b, 6, 0, 0, 0),
+            (0xb7, 0, 0, 0, 1),
+            (0x95, 0, 0, 0, 0),
+        ],
+    );
+    let mut p = with_functions(p, &[0, 14]);
+    let ring = MapDef { map_type: 27, max_entries: 4096, ..MapDef::default() };
+    p.maps = vec![Arc::new(ring)];
+    assert_eq!(last_words(&p), ["Unreleased reference id=2 alloc_insn=19", "accepted"]);
 }

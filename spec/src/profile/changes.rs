@@ -197,7 +197,7 @@ Changes {
     /// A kfunc that acquires a kernel object returns a trusted pointer.
     acquired_is_trusted "7.0.13";
     /// NULL given where NULL is allowed is precise.
-    null_args_precise "7.1.13";
+    null_args_precise "6.12.117 7.1.13";
     /// A path forgets dead registers whenever it comes to a prune point, and ids that only one scalar has when its state is stored; otherwise
     /// only stored states that are finished forget.
     forgets_at_once "7.1.13";
@@ -230,9 +230,7 @@ Changes {
     /// Tracing programs may not free objects whose fields cannot be freed in an NMI.
     nmi_unsafe_drop "7.2.13";
     /// A failing LD_ABS/LD_IND in a subprogram is modelled as the subprogram returning 0.
-    ld_abs_returns "6.18.44";
-    /// `*(u32 *)(ctx) = imm` is a store like any other; before, none into a context was accepted.
-    st_into_ctx "6.12.117";
+    ld_abs_returns "6.1.192 6.12.117 6.18.44";
     /// Arguments of tracing programs are trusted pointers where the kernel vouches for them; before, there were none.
     trusted_arguments "6.12.117";
     /// Structs may be passed to functions that programs trace.

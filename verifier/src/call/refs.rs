@@ -57,7 +57,7 @@ impl Verifier<'_> {
     pub fn release_reference(&mut self, ref_obj_id: u32) -> bool {
         let frame = self.cur.frame();
         let foreign = |r: &Ref| r.kind == RefKind::Ptr && r.id == ref_obj_id && r.callback != frame.frameno;
-        if !self.profile.changes.callbacks_unrolled && frame.in_callback && self.cur.refs.iter().any(foreign) {
+        if self.refs_per_frame() && frame.in_callback && self.cur.refs.iter().any(foreign) {
             return false;
         }
         if !self.cur.drop_ref(ref_obj_id) {
@@ -75,6 +75,14 @@ impl Verifier<'_> {
                 *r = gone;
             }
         });
+    }
+
+    /// After a callback its caller has the references that it had, where references are each frame's; locks are the path's.
+    pub(super) fn restore_references(&mut self, held: Vec<Ref>) {
+        let now = std::mem::take(&mut self.cur.refs);
+        let stays = |r: &&Ref| r.kind == RefKind::Ptr || now.contains(r);
+        let new = |r: &&Ref| r.kind != RefKind::Ptr && !held.contains(r);
+        self.cur.refs = held.iter().filter(stays).chain(now.iter().filter(new)).copied().collect();
     }
 
     /// Nothing is held where the program ends (or may be left). `exception`: by an exception, which ends every frame.
@@ -129,7 +137,10 @@ impl Verifier<'_> {
     }
 
     fn check_references(&mut self, exception: bool, what: &'static str) -> R {
-        if !exception && self.cur.frames.len() > 1 {
+        let frame = self.cur.frame();
+        // A callback gives back what it took itself, where references are each frame's.
+        let own = (!exception && frame.in_callback && self.refs_per_frame()).then_some(frame.frameno);
+        if !exception && own.is_none() && self.cur.frames.len() > 1 {
             return Ok(());
         }
         let struct_ops = self.prog_type == spec::ProgType::StructOps && !exception;
@@ -141,6 +152,7 @@ impl Verifier<'_> {
             .iter()
             .copied()
             .filter(|r| r.kind == RefKind::Ptr && (returned == 0 || r.id != returned))
+            .filter(|r| own.is_none_or(|frame| r.callback == frame))
             .collect();
         for r in &leaked {
             self.note(&Reject::Unreleased { id: r.id, insn: r.insn });

@@ -138,7 +138,10 @@ impl Verifier<'_> {
             self.log.l_pieces(&format!("to caller at {to}:\n{into}\n"));
         }
         self.cur.frames.pop();
-        self.cur.frame_mut().held.clear();
+        let held = std::mem::take(&mut self.cur.frame_mut().held);
+        if callback && self.refs_per_frame() {
+            self.restore_references(held);
+        }
         if again {
             self.widen_callback_return(to);
         }

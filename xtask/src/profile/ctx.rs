@@ -36,7 +36,7 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
         for off in offsets(layout.size) {
             each_access(profile, |kind, imm, size| {
                 let found = layout.access(Caps::ALL, off.into(), size, kind);
-                let ours = found.filter(|_| !imm || profile.changes.st_into_ctx).map(|a| text(kind, a.reg));
+                let ours = found.filter(|_| !imm || profile.changes.ctx_takes_immediates).map(|a| text(kind, a.reg));
                 let mut insns = vec![code::set(2, 0), spell(kind, imm, size, 1, off)];
                 insns.extend(code::returning(subject.good_return()));
                 let imm = if imm { " imm" } else { "" };
