@@ -82,6 +82,8 @@ pub struct InsnAux {
     pub nospec_result: bool,
     /// Registers live before the instruction.
     pub live_regs: u16,
+    /// Halves of stack slots live before the instruction (worked out only where paths forget them).
+    pub live_stack: u128,
     /// Loop component, 0 for none.
     pub scc: u32,
     /// Base type at the first successful memory access ("same insn" rule).

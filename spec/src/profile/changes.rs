@@ -198,8 +198,8 @@ Changes {
     acquired_is_trusted "7.0.13";
     /// NULL given where NULL is allowed is precise.
     null_args_precise "6.12.117 7.1.13";
-    /// A path forgets dead registers whenever it comes to a prune point, and ids that only one scalar has when its state is stored; otherwise
-    /// only stored states that are finished forget.
+    /// A path forgets dead registers and stack slots whenever it comes to a prune point, and ids that only one scalar has when its state is
+    /// stored; otherwise only stored states that are finished forget.
     forgets_at_once "7.1.13";
     /// Recursion is refused before the walk.
     recursion_refused "7.1.13";

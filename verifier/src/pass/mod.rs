@@ -41,6 +41,9 @@ impl Verifier<'_> {
         }
         self.compute_components();
         self.compute_live_regs();
+        if self.profile.changes.forgets_at_once {
+            self.compute_live_stack();
+        }
         self.print_live_regs();
         self.mark_fastcalls();
         Ok(())

@@ -1,6 +1,7 @@
 //! When a path may stop because an earlier one covers it: stored states, the check at prune points, eviction, counters.
-//! When two states are equal is in `equal`, loops in `loops`, what may be forgotten in `liveness`, what must be exact in `precision`.
+//! When two states are equal is in `equal`, loops in `loops`, what may be forgotten in `dead_slots` and `liveness`, what must be exact in `precision`.
 
+mod dead_slots;
 mod entries;
 pub mod equal;
 mod liveness;
@@ -140,7 +141,7 @@ impl Verifier<'_> {
 
         let bucket = self.explored.bucket(idx, self.cur.frame().callsite);
         if self.profile.changes.forgets_at_once {
-            self.forget_dead_regs();
+            self.forget_dead();
         }
         self.clean_bucket(bucket);
 
@@ -351,12 +352,13 @@ impl Verifier<'_> {
         }
     }
 
-    /// The current path forgets registers that nobody will read any more.
-    fn forget_dead_regs(&mut self) {
+    /// The current path forgets registers and slots that nobody will read any more.
+    fn forget_dead(&mut self) {
         let mut st = std::mem::replace(&mut self.cur, State::new(Frame::new(-1, 0, 0)));
         for f in 0..st.frames.len() {
             self.clean_regs(&mut st, f);
         }
+        self.forget_dead_slots(&mut st);
         self.cur = st;
     }
 
@@ -374,20 +376,23 @@ impl Verifier<'_> {
     }
 
     fn clean(&mut self, st: &mut State) {
-        let not_init = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
-        let changes = &self.profile.changes;
         for f in 0..st.frames.len() {
             self.clean_regs(st, f);
             for k in 0..st.frames[f].stack.len() {
-                let object = matches!(st.frames[f].stack[k].kind(), Byte::Dynptr | Byte::Iter | Byte::Irq);
-                let alive = match changes.static_live_slots {
-                    true => object && changes.forgets_at_once || self.slot_alive(st, f, k),
+                let alive = match self.profile.changes.static_live_slots {
+                    true => self.slot_alive(st, f, k),
                     false => st.frames[f].marks.slot(k).read,
                 };
-                if !alive {
-                    st.frames[f].stack[k] = Slot { bytes: [Byte::Invalid; 8], reg: not_init };
-                }
+                self.forget_slot_unless(alive, &mut st.frames[f].stack[k]);
             }
+        }
+    }
+
+    fn forget_slot_unless(&self, alive: bool, slot: &mut Slot) {
+        let object = matches!(slot.kind(), Byte::Dynptr | Byte::Iter | Byte::Irq);
+        if !alive && !(object && self.profile.changes.forgets_at_once) {
+            let reg = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
+            *slot = Slot { bytes: [Byte::Invalid; 8], reg };
         }
     }
 
