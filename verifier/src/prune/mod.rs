@@ -390,7 +390,8 @@ impl Verifier<'_> {
 
     fn forget_slot_unless(&self, alive: bool, slot: &mut Slot) {
         let object = matches!(slot.kind(), Byte::Dynptr | Byte::Iter | Byte::Irq);
-        if !alive && !(object && self.profile.changes.forgets_at_once) {
+        let kept = alive || object && self.profile.changes.forgets_at_once;
+        if !kept {
             let reg = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
             *slot = Slot { bytes: [Byte::Invalid; 8], reg };
         }
