@@ -233,6 +233,18 @@ Changes {
     ld_abs_returns "6.1.192 6.12.117 6.18.44";
     /// Arguments of tracing programs are trusted pointers where the kernel vouches for them; before, there were none.
     trusted_arguments "6.12.117";
+    /// Callbacks may be called for the elements of one map here and of another there at the same call.
+    callback_maps_vary "6.12.117";
+    /// The main program may name a function that catches exceptions.
+    exception_callbacks "6.12.117";
+    /// Fields of kernel structs may be crossed where a union was entered.
+    unions_cross_fields "6.12.117";
+    /// Only GPL compatible programs look into kernel structs.
+    kernel_structs_need_gpl "6.12.117";
+    /// Congestion control may write `app_limited`.
+    app_limited_writable "6.12.117";
+    /// The context of kprobes is also known by its typedef and by the kernel's struct.
+    kprobe_context_names "6.1.192";
     /// Structs may be passed to functions that programs trace.
     struct_arguments "6.1.192";
     /// An accepted access to a context that the rewrite has no code for is reported as a bug of the verifier.

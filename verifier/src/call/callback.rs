@@ -67,6 +67,9 @@ impl Verifier<'_> {
         let mut args = CallbackArgs::new((0, 1));
         match call.id() {
             id::FOR_EACH_MAP_ELEM => {
+                if self.aux[self.insn_idx as usize].map_poison && !self.profile.changes.callback_maps_vary {
+                    return Err(Reject::TailCallPoisoned);
+                }
                 let r1 = self.reg(1);
                 let Some(map) = r1.map() else { return Err(Reject::bug("for_each_map_elem without map")) };
                 let ty = spec::MapType::from_raw(self.map(map).def.map_type);

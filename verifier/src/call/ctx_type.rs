@@ -62,8 +62,11 @@ pub(crate) fn is_context(btf: &Btf, pointee: u32, prog: ProgType) -> bool {
         && (name == user || projects(user, name) || (prog == ProgType::Kprobe && name == kern))
 }
 
-/// The same where the struct has to have the program's name for it.
-pub(crate) fn is_named_context(btf: &Btf, pointee: u32, prog: ProgType) -> bool {
+/// The same where the struct has to have the program's name for it. `kprobe_names`: other names of the context of kprobes do, too.
+pub(crate) fn is_named_context(btf: &Btf, pointee: u32, prog: ProgType, kprobe_names: bool) -> bool {
+    if prog == ProgType::Kprobe && kprobe_names {
+        return is_context(btf, pointee, prog);
+    }
     let Some((id, ty)) = btf.resolve(pointee) else { return false };
     let name = btf.name(id);
     context_struct(prog).is_some_and(|(user, kern)| {

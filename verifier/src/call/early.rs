@@ -45,6 +45,10 @@ impl Verifier<'_> {
         fits
     }
 
+    fn is_early_context(&self, btf: &Btf, pointee: u32) -> bool {
+        ctx_type::is_named_context(btf, pointee, self.prog_type, self.profile.changes.kprobe_context_names)
+    }
+
     fn prototype_of(&self, sub: usize) -> R<Prototype> {
         let s = &self.subprogs[sub];
         let Some(btf) = self.prog.btf.clone().filter(|b| b.kind(s.func_id) == Some(BtfKind::Func)) else {
@@ -71,7 +75,7 @@ impl Verifier<'_> {
         }
         let pointee = ty.size_or_type;
         let memory = memory && self.profile.changes.memory_arguments;
-        let context = ctx_type::is_named_context(&f.btf, pointee, self.prog_type);
+        let context = self.is_early_context(&f.btf, pointee);
         if !self.profile.changes.memory_arguments && reg.is_scalar() {
             return Err(Reject::ArgNoPointer { reg: regno });
         }
@@ -120,7 +124,7 @@ impl Verifier<'_> {
                 BtfKind::Int | BtfKind::Enum | BtfKind::Enum64 => Arg::Scalar,
                 BtfKind::Ptr => {
                     let pointee = f.btf.resolve(id).map_or(0, |(_, t)| t.size_or_type);
-                    match ctx_type::is_named_context(&f.btf, pointee, self.prog_type) {
+                    match self.is_early_context(&f.btf, pointee) {
                         true => Arg::Ctx,
                         false if !self.profile.changes.memory_arguments => {
                             return Err(Reject::ArgUnsupported { arg: i, kind: kind.word(), name: f.name.clone() });

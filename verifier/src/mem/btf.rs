@@ -84,7 +84,8 @@ impl Verifier<'_> {
         if !self.privs.ptr_leaks {
             return Err(Reject::BtfNeedsPerfmon { name });
         }
-        if btf_id == BtfId::KERNEL && !spec::prog::is_gpl_compatible(&self.prog.license) {
+        let gpl = !self.profile.changes.kernel_structs_need_gpl || spec::prog::is_gpl_compatible(&self.prog.license);
+        if btf_id == BtfId::KERNEL && !gpl {
             return Err(Reject::BtfNeedsGpl { name });
         }
         if off < 0 {
@@ -110,7 +111,7 @@ impl Verifier<'_> {
         if alloc {
             self.check_object_fields(btf_id, id, off as u32, size)?;
         }
-        let hit = walk::access(&btf, id, off as u32, size)?;
+        let hit = walk::access(&btf, id, off as u32, size, self.profile.changes.unions_cross_fields)?;
         if let (false, Some(value)) = (write, value) {
             self.load_btf(value, &reg, btf_id, id, hit);
         }
@@ -193,7 +194,7 @@ impl Verifier<'_> {
         let Some(id) = btf.find_by_name_kind(name, BtfKind::Struct) else {
             return Err(Reject::unsupported(format!("struct {name} is not in the kernel's BTF")));
         };
-        let hit = walk::access(&btf, id, q.off as u32, q.size)?;
+        let hit = walk::access(&btf, id, q.off as u32, q.size, self.profile.changes.unions_cross_fields)?;
         let Some(value) = q.value else { return Ok(()) };
         match hit {
             Hit::Pointer { id, flags, .. } => self.set_loaded_pointer(value, flags, BtfId::KERNEL, id),
@@ -231,7 +232,7 @@ impl Verifier<'_> {
             return false;
         }
         let Some(btf) = self.btf(btf_id).cloned() else { return false };
-        let mut walk = Walk::default();
+        let mut walk = Walk::new(self.profile.changes.unions_cross_fields);
         let (mut id, mut at) = (have, off as u32);
         // Structs nest a few levels deep; a cycle cannot be, as each is part of the one before.
         for _ in 0..64 {
@@ -270,7 +271,12 @@ impl Verifier<'_> {
         }
         match self.target.name.split('.').next().unwrap_or_default() {
             ops @ "tcp_congestion_ops" => match spec::prog::struct_ops_writable(ops, name) {
-                Some(fields) => writable_field(btf, name, fields, off, size),
+                Some(fields) => {
+                    let app_limited = self.profile.changes.app_limited_writable;
+                    let fields: Vec<_> =
+                        fields.iter().copied().filter(|f| app_limited || *f != "app_limited").collect();
+                    writable_field(btf, name, &fields, off, size)
+                }
                 None => Err(Reject::BtfReadOnly),
             },
             "bpf_dummy_ops" if name != "bpf_dummy_ops_state" => Err(Reject::DummyOpsState),

@@ -78,7 +78,10 @@ impl Verifier<'_> {
             }
             add_subprog(starts, target as u32)?;
         }
-        let exception = self.find_exception_callback()?;
+        let exception = match self.profile.changes.exception_callbacks {
+            true => self.find_exception_callback()?,
+            false => None,
+        };
         if let Some(start) = exception {
             add_subprog(starts, start)?;
         }

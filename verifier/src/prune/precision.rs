@@ -392,7 +392,9 @@ fn step(v: &mut Verifier<'_>, w: &mut Wanted, i: i32, subseq: i32, e: Option<&Hi
             }
         }
         BPF_JMP | BPF_JMP32 => match op(insn.code) {
-            BPF_CALL if !across && insn.src == BPF_PSEUDO_CALL => return Ok(Back::Fallback),
+            BPF_CALL if !across && (insn.src == BPF_PSEUDO_CALL || runs_callback(insn)) => {
+                return Ok(Back::Fallback);
+            }
             BPF_EXIT if !across => return Ok(Back::Fallback),
             BPF_CALL => return call(v, w, i, subseq, insn),
             BPF_EXIT => return exit(v, w, subseq),
@@ -543,6 +545,13 @@ fn exit(v: &Verifier<'_>, w: &mut Wanted, subseq: i32) -> R<Back> {
 
 fn is_bpf_call(insn: &Insn) -> bool {
     insn.code == (BPF_JMP | BPF_CALL) && insn.src == BPF_PSEUDO_CALL
+}
+
+/// A helper that has the program call one of its functions.
+fn runs_callback(insn: Insn) -> bool {
+    use crate::call::id;
+    let helpers = [id::FOR_EACH_MAP_ELEM, id::TIMER_SET_CALLBACK, id::FIND_VMA, id::LOOP, id::USER_RINGBUF_DRAIN];
+    insn.src == 0 && helpers.contains(&(insn.imm as u32))
 }
 
 /// `bpf_tail_call`.

@@ -21,9 +21,10 @@ pub enum Hit {
     Nested(u32),
 }
 
-/// A walk through nested structs: remembers whether a union was crossed.
-#[derive(Debug, Default)]
+/// A walk through nested structs: remembers whether a union was crossed, where that makes a difference.
+#[derive(Debug)]
 pub struct Walk {
+    minds_unions: bool,
     through_union: bool,
 }
 
@@ -52,6 +53,10 @@ fn flatten(btf: &Btf, id: u32) -> Option<(u32, u32, u32, bool)> {
 }
 
 impl Walk {
+    pub fn new(minds_unions: bool) -> Walk {
+        Walk { minds_unions, through_union: false }
+    }
+
     /// One struct and, when the access begins inside a member, the structs within. Ends at the start of a nested struct.
     pub fn step(&mut self, btf: &Btf, mut id: u32, mut off: u32, size: u32) -> R<Hit> {
         for _ in 0..64 {
@@ -59,7 +64,7 @@ impl Walk {
             let Some(ty) = btf.ty(id).filter(|t| t.kind().is_struct_or_union()) else {
                 return Err(Reject::WalkNoStruct { name: btf.name(id).to_owned() });
             };
-            self.through_union |= ty.kind() == Kind::Union && ty.vlen() != 1;
+            self.through_union |= self.minds_unions && ty.kind() == Kind::Union && ty.vlen() != 1;
             let total = ty.size().unwrap_or(0);
             if off.wrapping_add(size) > total {
                 match self.flexible(btf, id, off) {
@@ -207,8 +212,8 @@ struct Place {
 }
 
 /// Walks until something other than a nested struct is hit.
-pub fn access(btf: &Btf, id: u32, off: u32, size: u32) -> R<Hit> {
-    let mut walk = Walk::default();
+pub fn access(btf: &Btf, id: u32, off: u32, size: u32, minds_unions: bool) -> R<Hit> {
+    let mut walk = Walk::new(minds_unions);
     let (mut id, mut off) = (id, off);
     for _ in 0..64 {
         match walk.step(btf, id, off, size)? {
@@ -234,13 +239,13 @@ mod tests {
         let profile = spec::Profile::default();
         let btf = profile.btf();
         let (task, off) = member(btf, "task_struct", "group_leader");
-        let hit = access(btf, task, off, 8);
+        let hit = access(btf, task, off, 8, true);
         assert!(
             matches!(hit, Ok(Hit::Pointer { id, flags: Flags::NONE, ref member }) if id == task && member == "group_leader")
         );
-        assert!(matches!(access(btf, task, off, 4), Err(Reject::WalkPartOfPointer { size: 4, .. })));
+        assert!(matches!(access(btf, task, off, 4, true), Err(Reject::WalkPartOfPointer { size: 4, .. })));
         let (_, stack) = member(btf, "task_struct", "stack");
-        assert_eq!(access(btf, task, stack, 8), Ok(Hit::Memory));
+        assert_eq!(access(btf, task, stack, 8, true), Ok(Hit::Memory));
     }
 
     #[test]
@@ -248,10 +253,10 @@ mod tests {
         let profile = spec::Profile::default();
         let btf = profile.btf();
         let (task, comm) = member(btf, "task_struct", "comm");
-        assert_eq!(access(btf, task, comm, 16), Ok(Hit::Scalar));
-        assert!(matches!(access(btf, task, comm, 17), Err(Reject::WalkBeyondMember { .. })));
+        assert_eq!(access(btf, task, comm, 16, true), Ok(Hit::Scalar));
+        assert!(matches!(access(btf, task, comm, 17, true), Err(Reject::WalkBeyondMember { .. })));
         let size = btf.resolve_size(task).expect("sized");
-        assert!(matches!(access(btf, task, size, 1), Err(Reject::WalkBeyondStruct { .. })));
+        assert!(matches!(access(btf, task, size, 1, true), Err(Reject::WalkBeyondStruct { .. })));
     }
 
     #[test]
@@ -259,6 +264,15 @@ mod tests {
         let profile = spec::Profile::default();
         let btf = profile.btf();
         let id = |name| btf.find_by_name_kind(name, Kind::Struct).expect("kernel struct");
-        assert_eq!(Walk::default().step(btf, id("sock"), 0, 1), Ok(Hit::Nested(id("sock_common"))));
+        assert_eq!(Walk::new(true).step(btf, id("sock"), 0, 1), Ok(Hit::Nested(id("sock_common"))));
+    }
+
+    #[test]
+    fn a_union_lets_fields_be_crossed_where_unions_are_minded() {
+        let profile = spec::Profile::default();
+        let btf = profile.btf();
+        let attr = btf.find_by_name_kind("bpf_attr", Kind::Union).expect("kernel union");
+        assert_eq!(access(btf, attr, 0, 8, true), Ok(Hit::Scalar));
+        assert!(matches!(access(btf, attr, 0, 8, false), Err(Reject::WalkBeyondMember { end: 4, .. })));
     }
 }
