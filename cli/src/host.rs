@@ -12,17 +12,20 @@ use crate::exit::Failure;
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 const RUNNING_CONFIG: &str = "/proc/config.gz";
-/// The series whose verifier is modelled.
-const MODELLED: &str = "6.18";
+/// The series that needs no profile on disk.
+const EMBEDDED: &str = "6.18";
 
 /// The profile of the running kernel.
 pub fn profile(folders: &Folders) -> Result<Profile, Failure> {
     let release = release()?;
     let version = Version::parse(&release);
     let series = format!("{}.{}", version.major, version.minor);
-    let mut profile = if series == MODELLED {
-        modelled(version)
+    let mut profile = if series == EMBEDDED {
+        embedded(version)
     } else if let Ok(known) = Profile::load_from(&series, folders) {
+        if known.version != version {
+            anstream::eprintln!("note: judging Linux {version} by the rules of {}", known.version);
+        }
         known
     } else if let Some(kernel) = kernels::of_series(&series) {
         Profile::of_other(Arc::new(Other { name: "host".to_owned(), kernel, offers: None }))
@@ -41,7 +44,7 @@ pub fn profile(folders: &Folders) -> Result<Profile, Failure> {
     Ok(profile.with_btf(Arc::new(btf)))
 }
 
-fn modelled(version: Version) -> Profile {
+fn embedded(version: Version) -> Profile {
     let mut profile = Profile::default();
     if version.patch != profile.version.patch {
         anstream::eprintln!("note: judging Linux {version} by the rules of {}", nearest(version));
@@ -51,7 +54,7 @@ fn modelled(version: Version) -> Profile {
     profile
 }
 
-/// The modelled patch level at or above this one.
+/// The patch level of those asked that is at or above this one.
 fn nearest(version: Version) -> Version {
     Version { patch: if version.patch <= 15 { 15 } else { 44 }, ..version }
 }

@@ -50,11 +50,11 @@ pub struct CtxAccess {
     pub field: &'static str,
     pub field_off: u32,
     pub field_width: u32,
-    /// Accepted here, but the rewrite after verification has no code for it: `verifier bug: error during ctx access conversion (0)`.
+    /// Accepted here, but the rewrite after verification has no code for it.
     pub conversion_fails: bool,
 }
 
-/// A field as one program sees it.
+/// A field as one program sees it. One without a name is padding that passes for a field until it is to be converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     pub name: &'static str,
@@ -197,7 +197,8 @@ impl Layout {
             return None;
         }
         let reg = if kind == AccessKind::Write { CtxReg::Scalar } else { reg };
-        Some(CtxAccess { reg, ..CtxAccess::scalar(field.name, field.off, field.width) })
+        let found = CtxAccess::scalar(field.name, field.off, field.width);
+        Some(CtxAccess { reg, conversion_fails: field.name.is_empty(), ..found })
     }
 }
 

@@ -1,7 +1,8 @@
 //! A profile: which kernel the facts are asked of, and with which privileges. Version, capabilities, helper
 //! availability, the kernel's BTF (inflated and parsed when first asked for). Its configuration is in `config`, what its verifier does
 //! differently from others in `changes`.
-//! A kernel whose verifier is modelled is a row of [`EMBEDDED`]. Of others it is known what they offer ([`Other`], read by `disk`).
+//! The reference kernel is a row of [`EMBEDDED`] and needs no disk; others ([`Other`]) are read from folders by `disk`. Those of
+//! [`MODELLED`] series are judged; of the rest it is known only what they offer.
 
 use std::sync::{Arc, OnceLock};
 
@@ -95,8 +96,8 @@ impl Caps {
     }
 }
 
-/// The series whose verifier is modelled, oldest first. A profile of another one is known by what it offers ([`Other`]).
-const MODELLED: &[(u16, u16)] = &[(6, 18)];
+/// The series whose verifier is modelled, oldest first.
+const MODELLED: &[(u16, u16)] = &[(5, 10), (6, 1), (6, 12), (6, 18), (7, 2)];
 
 /// A kernel and a loader. Cheap to make and to clone.
 #[derive(Clone)]
@@ -210,20 +211,20 @@ impl Profile {
         Some(profile)
     }
 
-    /// A kernel whose walk is not modelled: prototypes, contexts and rules are 6.18's, what it offers is its own. Without a BTF of its
-    /// own it has 6.18's.
+    /// Another kernel than the reference. Its walk counts as modelled if its series is and single programs were asked about. Without a
+    /// BTF of its own it has 6.18's.
     pub fn of_other(other: Arc<Other>) -> Profile {
         let version = Version::parse(other.kernel.version);
-        let modelled = MODELLED.contains(&(version.major, version.minor));
+        let modelled = other.offers.is_some() && MODELLED.contains(&(version.major, version.minor));
         Profile { version, changes: Changes::of(version), modelled, other: Some(other), ..Profile::default() }
     }
 
-    /// The kernel as recorded, if its verifier is not the modelled one.
+    /// The kernel as recorded, if it is not the reference.
     pub fn other(&self) -> Option<&Other> {
         self.other.as_deref()
     }
 
-    /// The embedded profiles: those whose verifier is modelled.
+    /// The embedded profiles.
     pub fn names() -> impl Iterator<Item = &'static str> {
         EMBEDDED.iter().map(|e| e.name).chain(["6.18.15", "6.18.44"])
     }
@@ -327,7 +328,7 @@ pub struct HelperSet<'a> {
     other: Option<OtherOffer<'a>>,
 }
 
-/// What another kernel than the modelled one offers to a program.
+/// What another kernel than the reference offers to a program.
 #[derive(Clone, Copy, Debug)]
 struct OtherOffer<'a> {
     kernel: &'static Kernel,
@@ -357,7 +358,7 @@ impl HelperSet<'_> {
         }
     }
 
-    /// Whether it is another kernel than the modelled one that does not offer the helper.
+    /// Whether it is another kernel than the reference that does not offer the helper.
     pub fn withheld(&self, id: HelperId) -> bool {
         self.other.is_some_and(|o| o.helper(id, self.version) == Some(HelperAvail::No))
     }

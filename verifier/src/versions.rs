@@ -1,6 +1,6 @@
-//! Kernels whose walk is not modelled. What such a kernel is recorded to lack is refused with its words; what the walk of 6.18 refuses
-//! stays refused only where an older kernel cannot have been more lenient; everything else is `unsupported` and says what 6.18 would do.
-//! No rule of a walk is here.
+//! Other kernels than the reference: what such a kernel is recorded to lack is refused with its words. Where its walk is not modelled, what
+//! the walk of 6.18 refuses stays refused only if an older kernel cannot have been more lenient; everything else is `unsupported` and says
+//! what 6.18 would do. No rule of a walk is here: how modelled kernels differ is asked of `spec::profile::Changes` where it matters.
 
 use crate::env::Verifier;
 use crate::reg::Kind;
@@ -13,8 +13,8 @@ use spec::kernels::{Feature, Refusal};
 use spec::profile::{Other, Version};
 use spec::{AttachType, MapType, Profile, ProgType};
 
-/// The series whose walk this crate models.
-const MODELLED: &str = "6.18";
+/// The series whose rules are told where those of the kernel are not known.
+const REFERENCE: &str = "6.18";
 /// What the kernel refuses before it verifies anything: maps of a type that it does not have, then the program's own types, then the
 /// form of instructions.
 pub fn before_load(p: &Program, other: &Other) -> R {
@@ -73,13 +73,15 @@ fn words(insn: &Insn, refusal: Refusal) -> Reject {
 pub fn settle(v: Option<&Verifier<'_>>, profile: &Profile, result: R) -> R {
     let Some(other) = profile.other() else { return result };
     let version = Version::parse(other.kernel.version);
-    if profile.modelled {
+    let privileged = profile.caps.has_bpf() && profile.caps.has_perfmon();
+    if profile.modelled && privileged {
         return result;
     }
+    let loader = if privileged { "" } else { " for a loader without CAP_BPF and CAP_PERFMON" };
     let unmodelled = |answer: String| {
         let name = other.kernel.series();
         Err(Reject::unsupported(format!(
-            "the walk of Linux {name} is not modelled; by the rules of {MODELLED}: {answer}"
+            "the walk of Linux {name}{loader} is not modelled; by the rules of {REFERENCE}: {answer}"
         )))
     };
     let reject = match result {
@@ -89,7 +91,7 @@ pub fn settle(v: Option<&Verifier<'_>>, profile: &Profile, result: R) -> R {
     match reject {
         Reject::KernelLacks { .. } | Reject::KernelRefuses { .. } | Reject::Unsupported { .. } => Err(reject),
         // A later kernel may see that a path cannot be, or may allow what 6.18 does not.
-        _ if version > Version::parse(MODELLED) => unmodelled(format!("reject: {}", brief(&reject))),
+        _ if version > Version::parse(REFERENCE) => unmodelled(format!("reject: {}", brief(&reject))),
         Reject::HelperNotOffered { func } => {
             let withheld = v.is_some_and(|v| v.profile.helpers(v.prog_context()).withheld(func.0 as u32));
             if withheld { Err(reject) } else { unmodelled(format!("reject: {}", brief(&reject))) }
@@ -147,13 +149,14 @@ mod tests {
     use super::*;
     use crate::{Options, Outcome, Verdict, verify};
 
-    /// r0 = 0 between `body` and exit, judged for a kernel.
+    /// r0 = 0 between `body` and exit, judged for a kernel as if its walk were not modelled.
     fn judged(kernel: &str, ty: ProgType, body: &[(u8, u8, u8, i16, i32)]) -> Outcome {
         let insn = |&(code, dst, src, off, imm): &(u8, u8, u8, i16, i32)| Insn { code, dst, src, off, imm };
         let mut insns: Vec<Insn> = body.iter().map(insn).collect();
         insns.extend([(0xb7, 0, 0, 0, 0), (0x95, 0, 0, 0, 0)].iter().map(insn));
         let program = Program { prog_type: ty.raw(), insns, license: "GPL".to_owned(), ..Program::default() };
-        let profile = Profile::load(kernel).expect("in the source tree");
+        let mut profile = Profile::load(kernel).expect("in the source tree");
+        profile.modelled &= profile.other().is_none();
         verify(&program, &profile, &Options::default())
     }
 
@@ -170,6 +173,20 @@ mod tests {
             assert!(o.facts.is_none());
         }
         assert_eq!(judged("6.18", ProgType::Xdp, &[]).verdict, Verdict::Accept);
+    }
+
+    #[test]
+    fn rules_for_the_unprivileged_are_those_of_6_18_only() {
+        let program =
+            Program { prog_type: ProgType::SocketFilter.raw(), license: "GPL".to_owned(), ..Program::default() };
+        let insn = |(code, imm)| Insn { code, dst: 0, src: 0, off: 0, imm };
+        let program = Program { insns: [(0xb7, 0), (0x95, 0)].map(insn).to_vec(), ..program };
+        let profile = Profile::load("6.12").expect("in the source tree");
+        assert_eq!(verify(&program, &profile, &Options::default()).verdict, Verdict::Accept);
+        let caps = spec::profile::Caps { bpf: true, perfmon: false, net_admin: true, sys_admin: false };
+        let said = verify(&program, &profile.with_caps(caps), &Options::default());
+        assert_eq!(said.verdict, Verdict::Unsupported);
+        assert!(said.message.contains("without CAP_BPF and CAP_PERFMON"), "{}", said.message);
     }
 
     #[test]

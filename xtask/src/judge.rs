@@ -27,6 +27,10 @@ pub struct Args {
     /// Keep the kernel's answers in this file, or take them from there if it exists
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
+    /// Write the kernel's answers to this file, one a line, under names that do not depend on the order of PATHs: what tests compare
+    /// with
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Print the kernel's log at this level beside ours instead of comparing
     #[arg(long)]
     log_level: Option<u32>,
@@ -103,7 +107,23 @@ mod live {
         if let Some(path) = &args.answers {
             fs::write(path, serde_json::to_vec(&theirs)?)?;
         }
+        if let Some(path) = &args.record {
+            record(args, path, &theirs)?;
+        }
         compare(args, &files, &theirs)
+    }
+
+    /// One line a program, sorted by name: the folder that the object is in, the object and the program.
+    fn record(args: &Args, path: &Path, answers: &BTreeMap<String, Answer>) -> Result<()> {
+        let found = find(&args.paths)?;
+        let folder = |number: usize| found.get(number)?.parent()?.file_name()?.to_str();
+        let mut lines = BTreeMap::new();
+        for (name, answer) in answers {
+            let (number, rest) = name.split_once('/').context("an answer without a number")?;
+            lines.insert(format!("{}/{rest}", folder(number.parse()?).unwrap_or(".")), answer);
+        }
+        let lines: Result<Vec<String>, _> = lines.iter().map(|l| serde_json::to_string(&l)).collect();
+        Ok(fs::write(path, lines?.join("\n") + "\n")?)
     }
 
     /// A profile as asked for.
@@ -113,8 +133,8 @@ mod live {
         Ok(profile)
     }
 
-    /// The files below the paths, under the names that the guest has them by: a number keeps equal names apart.
-    fn collect(paths: &[PathBuf]) -> Result<Vec<vm::GuestFile>> {
+    /// The files below the paths that hold programs, always in the same order.
+    fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for path in paths {
             let mut todo = vec![path.clone()];
@@ -129,8 +149,13 @@ mod live {
                 }
             }
         }
+        Ok(found)
+    }
+
+    /// These files under the names that the guest has them by: a number keeps equal names apart.
+    fn collect(paths: &[PathBuf]) -> Result<Vec<vm::GuestFile>> {
         let mut files = Vec::new();
-        for (number, path) in found.iter().enumerate() {
+        for (number, path) in find(paths)?.iter().enumerate() {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("unnamed");
             let folder = format!("{FOLDER}/{number:05}");
             files.push((format!("{folder}/{name}"), fs::read(path).with_context(|| path.display().to_string())?));

@@ -101,7 +101,7 @@ fn show(name: &str, profiles: Option<&std::path::Path>) -> Result<Status, Failur
     };
     let mut out = std::io::stdout();
     if let Some(profile) = &profile {
-        let walk = if profile.other().is_none() { "modelled: verdicts" } else { "not modelled: rejections only" };
+        let walk = if profile.modelled { "modelled: verdicts" } else { "not modelled: rejections only" };
         writeln!(out, "Linux {}, walk {walk}", profile.version)?;
         writeln!(out, "BTF types: {}", profile.btf().len())?;
         writeln!(out, "configuration: {}", configuration(&profile.config))?;

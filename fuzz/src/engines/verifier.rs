@@ -62,6 +62,9 @@ pub fn judgement(outcome: &Outcome) -> Result<Judgement, Error> {
         peak_states: Some(s.peak_states.into()),
         mark_read: None,
         stack_depth: Some(depths.join("+")),
+        // Only newer kernels print these two; the numbers that they sum up are compared.
+        max_stack_depth: None,
+        insns_by_function: None,
         verification_us: None,
     };
     Ok(Judgement { stats, ..Judgement::from_log(accepted, outcome.errno, log.as_bytes()) })

@@ -64,7 +64,8 @@ static SK_BUFF: &[Row<6>] = &[
     row("gso_segs", 164, 4, [NARROW                   , NARROW                   , NARROW                   , NARROW                   , NARROW                   , __]),
     row("sk", 168, 8, [ptr8(SOCK_COMMON_OR_NULL), ptr8(SOCK_COMMON_OR_NULL), ptr8(SOCK_COMMON_OR_NULL), ptr8(SOCK_COMMON_OR_NULL), ptr8(SOCK_COMMON_OR_NULL), __]),
     row("gso_size", 176, 4, [NARROW                   , NARROW                   , NARROW                   , NARROW                   , NARROW                   , __]),
-    row("tstamp_type", 180, 1, [__                       , BYTE                     , __                       , __                       , __                       , __]),
+    row("", 180, 4, [NARROW                   , NARROW                   , NARROW                   , NARROW                   , NARROW                   , __]).until(6, 1),
+    row("tstamp_type", 180, 1, [__                       , BYTE                     , __                       , __                       , __                       , __]).since(6, 1),
     row("hwtstamp", 184, 8, [__                       , QUAD                     , QUAD                     , __                       , __                       , __]).since(6, 1),
 ];
 

@@ -117,4 +117,11 @@ fn fields_come_with_kernels() {
     assert_eq!(kernels.map(|k| read(k, ProgType::Syscall, 1, 8)), [false, false, false, false, true]);
     let writes = kernels.map(|k| on(k, ProgType::Kprobe, 8, 8, AccessKind::Write));
     assert_eq!(writes, [false, false, false, true, true]);
+    // What later became tstamp_type was padding that passes for a field.
+    let padding = |kernel| {
+        let profile = crate::Profile::load(kernel).expect("a profile");
+        let found = profile.ctx(&ProgContext::of(ProgType::SchedCls))?.access(Caps::ALL, 180, 1, AccessKind::Read)?;
+        Some(found.conversion_fails)
+    };
+    assert_eq!((padding("5.10"), padding("6.1")), (Some(true), Some(false)));
 }

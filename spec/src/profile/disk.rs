@@ -20,7 +20,7 @@ const BTF: [&str; 2] = ["vmlinux.btf", "vmlinux.btf.gz"];
 /// Larger files are no profile's: real BTF is a tenth of this.
 const MAX_FILE: u64 = 64 << 20;
 
-/// A kernel that is known by what it offers; how its verifier walks is not modelled.
+/// A kernel as recorded. How its verifier differs from others stands in `changes` and in the tables.
 #[derive(Debug)]
 pub struct Other {
     /// As users ask for it: `6.1`, `host`.

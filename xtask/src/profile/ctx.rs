@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use anyhow::{Result, anyhow};
 use isa::Insn;
 use spec::Profile;
-use spec::ctx::{self, AccessKind, CtxReg, FieldReg};
+use spec::ctx::{self, AccessKind, CtxAccess, CtxReg, FieldReg};
 use spec::kernels::Feature;
 use spec::map::CreateAttr;
 use spec::profile::Caps;
@@ -36,7 +36,7 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
         for off in offsets(layout.size) {
             each_access(profile, |kind, imm, size| {
                 let found = layout.access(Caps::ALL, off.into(), size, kind);
-                let ours = found.filter(|_| !imm || profile.changes.ctx_takes_immediates).map(|a| text(kind, a.reg));
+                let ours = found.filter(|_| !imm || profile.changes.ctx_takes_immediates).map(|a| text(kind, &a));
                 let mut insns = vec![code::set(2, 0), spell(kind, imm, size, 1, off)];
                 insns.extend(code::returning(subject.good_return()));
                 let imm = if imm { " imm" } else { "" };
@@ -124,13 +124,16 @@ pub fn shown(log: &str) -> &str {
     if &rest[..end] == "inv" { "scalar" } else { &rest[..end] }
 }
 
-/// A register kind as the log names it; nothing for stores.
-fn text(kind: AccessKind, reg: CtxReg) -> String {
+/// What comes of an accepted access: a register kind as the log names it; nothing for stores.
+fn text(kind: AccessKind, found: &CtxAccess) -> String {
+    if found.conversion_fails {
+        return "conversion fails".to_owned();
+    }
     let or_null = |nullable| if nullable { "_or_null" } else { "" };
     if kind == AccessKind::Write {
         return String::new();
     }
-    match reg {
+    match found.reg {
         CtxReg::Scalar => "scalar".to_owned(),
         CtxReg::Pkt => "pkt".to_owned(),
         CtxReg::PktEnd => "pkt_end".to_owned(),
@@ -153,8 +156,7 @@ fn registers(kernel: &mut Kernel, profile: &Profile, tally: &mut Tally) -> Resul
             each_access(profile, |kind, imm, size| {
                 // A store through these is refused whatever the field says, and conversion is not reached.
                 let found = ctx::reg_access(reg, profile.version, off.into(), size, kind);
-                let ours =
-                    found.map(|a| if a.conversion_fails { "conversion fails".to_owned() } else { text(kind, a.reg) });
+                let ours = found.map(|a| text(kind, &a));
                 let mut insns = prologue.clone();
                 insns.extend([code::set(2, 0), spell(kind, imm, size, 0, off)]);
                 insns.extend(code::returning(0));
