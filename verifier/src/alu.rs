@@ -31,6 +31,7 @@ impl Rules {
             clear_delta: p.link_off_cleared,
             live_links: p.links_only_live,
             widths_apart: !p.widths_joined,
+            low_bits: p.bounds_teach_low_bits,
             divide: p.division_tracked,
         }
     }

@@ -380,7 +380,8 @@ pub const PROTOS: &[Proto] = &[
     p(138, 'a', btf_ret("tcp_timewait_sock", false).or_null(), [BTF_SK, __, __, __, __]).fx(Effects::PTR_CAST), // skc_to_tcp_timewait_sock
     p(139, 'a', btf_ret("tcp_request_sock", false).or_null(), [BTF_SK, __, __, __, __]).fx(Effects::PTR_CAST), // skc_to_tcp_request_sock
     p(140, 'a', btf_ret("udp6_sock", false).or_null(), [BTF_SK, __, __, __, __]).fx(Effects::PTR_CAST), // skc_to_udp6_sock
-    p(141, 'a', INT, [btf("task_struct"), write(3), SIZE0, ANY, __]).range(RetRange::ErrorOrSize), // get_task_stack
+    p(141, 'a', INT, [btf("task_struct"), write(3), SIZE0, ANY, __]).until(6, 1), // get_task_stack
+    p(141, 'a', INT, [btf("task_struct"), write(3), SIZE0, ANY, __]).range(RetRange::ErrorOrSize).since(6, 1), // get_task_stack
     p(142, 'a', INT, [CTX, read(3), SIZE, ANY, __]).until(6, 1), // load_hdr_opt
     p(142, 'a', INT, [CTX, update(3), SIZE, ANY, __]).since(6, 1), // load_hdr_opt
     p(143, 'a', INT, [CTX, read(3), SIZE, ANY, __]).fx(Effects::CHANGES_PKT), // store_hdr_opt

@@ -25,6 +25,14 @@ Changes {
     records_unmoved "6.1.192";
     /// A jump reads its first operand before its second.
     jumps_read_in_order "6.1.192";
+    /// Pointers to numbers are numbers as arguments of traced functions; before, pointers to `char` only.
+    int_pointers_are_numbers "6.1.192";
+    /// Pointers to kernel objects on the stack are unknown once a helper read them; before, they stay.
+    read_objects_unknown "6.1.192";
+    /// Registers that are the same are the same also by the pairs of ids that were found; before, whatever these are.
+    same_registers_by_ids "6.1.192";
+    /// Bounds of 64 bits teach all bits; before, the upper half only.
+    bounds_teach_low_bits "6.1.192";
     /// Immediates may be stored into contexts.
     ctx_takes_immediates "6.12.117";
     /// Known bits of a product are built up bit by bit of one operand; before, from known and unknown bits apart.

@@ -3,7 +3,7 @@
 use crate::env::Verifier;
 use crate::mem::stack::{Span, place};
 use crate::mem::{Access, Request};
-use crate::reg::{Flags, Kind, Reg};
+use crate::reg::{Flags, Kind, Reg, RegType};
 use crate::reject::errno::EACCES;
 use crate::reject::{R, Reject};
 use crate::stack::Byte;
@@ -203,6 +203,7 @@ impl Verifier<'_> {
     ) -> R {
         let unknown = self.unknown();
         let (uninit, leaks) = (self.privs.uninit_stack, self.privs.ptr_leaks);
+        let objects_stay = !self.profile.changes.read_objects_unknown;
         let writes = access == Access::Write || !self.profile.changes.reading_keeps_stack;
         for off in span.min..span.end {
             let (k, byte) = place(off);
@@ -221,6 +222,7 @@ impl Verifier<'_> {
                     }
                     true
                 }
+                _ if slot.is_full_spill() && objects_stay && slot.reg.ty == RegType::of(Kind::Btf) => true,
                 _ if slot.is_spill() && (slot.reg.is_scalar() || leaks) => {
                     if writes {
                         slot.reg = unknown;

@@ -210,7 +210,12 @@ impl Verifier<'_> {
         }
         let tagged = btf.ty(id).and_then(|t| t.type_id()).unwrap_or(0);
         let target = btf.skip_mods_and_typedefs(tagged).unwrap_or(0);
-        if matches!(btf.kind(target), None | Some(BtfKind::Void | BtfKind::Int)) || target == 0 {
+        let number = match btf.kind(target) {
+            None | Some(BtfKind::Void) => true,
+            Some(BtfKind::Int) => self.profile.changes.int_pointers_are_numbers || btf.name(target) == "char",
+            _ => false,
+        };
+        if number || target == 0 {
             return Ok(Some(Loaded::Scalar));
         }
         let member_arg = self.struct_ops_arg(i);

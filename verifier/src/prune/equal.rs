@@ -130,6 +130,12 @@ pub fn exact(a: &Reg, b: &Reg, ids: &mut IdMap) -> bool {
     a.same_facts(b) && ids.same(a.id, b.id) && ids.same(a.ref_obj_id, b.ref_obj_id)
 }
 
+/// The same facts under the same ids.
+fn identical(a: &Reg, b: &Reg) -> bool {
+    let ids = |r: &Reg| (r.id, r.ref_obj_id);
+    a.same_facts(b) && ids(a) == ids(b) && (a.ty.kind != Kind::Stack || a.frameno == b.frameno)
+}
+
 fn scalars_exact(a: &Reg, b: &Reg, ids: &mut IdMap) -> bool {
     a.same_facts(b) && ids.same_scalar(a.id, b.id)
 }
@@ -143,6 +149,9 @@ pub fn regs_equal(v: &Verifier<'_>, old: &Reg, new: &Reg, ids: &mut IdMap, level
     }
     if old.ty != new.ty {
         return false;
+    }
+    if !v.profile.changes.same_registers_by_ids && identical(old, new) {
+        return true;
     }
     match old.ty.kind {
         Kind::Scalar => {

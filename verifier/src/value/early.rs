@@ -34,7 +34,8 @@ impl Scalar {
         // The low half learns from the 64-bit bounds, too.
         let whole = self.var_off.intersect(Tnum::range(self.umin, self.umax));
         let low = Tnum::range(u64::from(self.u32_min), u64::from(self.u32_max));
-        self.var_off = whole.clear_subreg().or(whole.subreg().intersect(low));
+        let known = if rules.low_bits { whole } else { self.var_off };
+        self.var_off = whole.clear_subreg().or(known.subreg().intersect(low));
         self.bounds_from_bits(rules);
     }
 

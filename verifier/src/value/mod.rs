@@ -58,6 +58,8 @@ pub struct Rules {
     pub live_links: bool,
     /// The widths hardly teach each other, and only comparisons with constants teach anything: see [`early`].
     pub widths_apart: bool,
+    /// Bounds of 64 bits teach all bits (otherwise, with the widths apart, only the upper half).
+    pub low_bits: bool,
     /// Division and modulo by a known number are followed (otherwise the result is unknown).
     pub divide: bool,
 }
@@ -81,6 +83,7 @@ impl Rules {
         clear_delta: true,
         live_links: true,
         widths_apart: false,
+        low_bits: true,
         divide: false,
     };
     pub const V6_1: Rules = Rules { widths_apart: true, ..Rules::V6_12_117 };
@@ -102,6 +105,7 @@ impl Rules {
         clear_delta: false,
         live_links: false,
         widths_apart: false,
+        low_bits: true,
         divide: false,
     };
     pub const V6_12_117: Rules = Rules {
