@@ -360,6 +360,9 @@ mod tests {
         let sharp =
             |version| proto_on(186, 'a', Version::parse(version)).is_some_and(|p| p.ret_range == RetRange::Error);
         assert_eq!((sharp("7.1.13"), sharp("7.2.13")), (false, true));
+        let bounded =
+            |version| proto_on(141, 'a', Version::parse(version)).is_some_and(|p| p.ret_range == RetRange::ErrorOrSize);
+        assert_eq!((bounded("5.10.262"), bounded("6.1.192")), (false, true));
         // The output buffer of snprintf was not said to be written.
         let writes = |version| match proto_on(165, 'a', Version::parse(version)).map(|p| p.args[0].kind) {
             Some(ArgKind::Mem(access, _)) => access.writes(),

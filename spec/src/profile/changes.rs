@@ -33,6 +33,8 @@ Changes {
     same_registers_by_ids "6.1.192";
     /// Bounds of 64 bits teach all bits; before, the upper half only.
     bounds_teach_low_bits "6.1.192";
+    /// Helpers write as many bytes of a map's value as a number says that is not known; before, that counts as reading.
+    unknown_sizes_write "6.1.192";
     /// Immediates may be stored into contexts.
     ctx_takes_immediates "6.12.117";
     /// Known bits of a product are built up bit by bit of one operand; before, from known and unknown bits apart.

@@ -127,6 +127,11 @@ impl Verifier<'_> {
             return Err(Reject::SizeNegative { reg: size_reg });
         }
         let changes = self.profile.changes;
+        let unwritten = !size.val.var_off.is_const() && !changes.unknown_sizes_write;
+        let access = match self.reg(size_reg - 1).ty.kind {
+            Kind::MapValue if unwritten => Access::Read,
+            _ => access,
+        };
         if size.val.umin == 0 && !changes.zero_size_first {
             self.check_helper_mem_access(size_reg - 1, 0, access, zero_allowed, raw.as_deref_mut())?;
         }

@@ -62,3 +62,17 @@ fn unknown_operands_leave_nothing_but_sums_and_masks() {
     assert_eq!(untracked(None, Width::W32, &Scalar::known(5), &R).umax, u64::from(u32::MAX));
     assert_eq!(untracked(None, Width::W32, &byte, &R), Scalar::UNKNOWN);
 }
+
+#[test]
+fn bounds_may_leave_the_low_half_alone() {
+    // A byte plus 2^32, above 2^32 + 0xf9, as a live 5.10.262 has it.
+    let known = |rules: &Rules| {
+        let mut r1 = hull(&[1 << 32, (1 << 32) + 255]);
+        r1.sync(rules);
+        let (r1, bound) = (Cell::new(r1), Cell::new(Scalar::known(0x1_0000_00f9)));
+        refine(Cmp::Gt, Width::W64, &r1, &bound, rules);
+        (r1.get().umin, r1.get().var_off)
+    };
+    assert_eq!(known(&Rules { low_bits: false, ..R }), (0x1_0000_00fa, Tnum { value: 1 << 32, mask: 0xff }));
+    assert_eq!(known(&R), (0x1_0000_00fa, Tnum { value: 0x1_0000_00f8, mask: 7 }));
+}
