@@ -283,8 +283,8 @@ mod live {
     fn judge(
         args: &Args,
         files: &[vm::GuestFile],
-        level: u32,
-        each: &mut dyn FnMut(&str, verifier::Outcome),
+        theirs: &BTreeMap<String, Answer>,
+        each: &mut dyn FnMut(&str, verifier::Outcome, &Answer),
     ) -> Result<()> {
         let profile = profile(args)?;
         let dir = tempfile::tempdir()?;
@@ -294,9 +294,11 @@ mod live {
             fs::write(path, bytes)?;
         }
         let target = Target { version: profile.version, btf: Arc::clone(profile.btf()) };
+        let options = verifier::Options { log_level: args.log_level.unwrap_or(0) };
         visit(dir.path(), &names(files), &target, &mut |name, program| {
-            if name.contains(&args.only) {
-                each(name, verifier::verify(&program, &profile, &verifier::Options { log_level: level }));
+            // What the kernel takes too long for takes us long, too.
+            if let Some(kernel) = theirs.get(name).filter(|k| name.contains(&args.only) && k.verdict != NOT_ASKED) {
+                each(name, verifier::verify(&program, &profile, &options), kernel);
             }
         })
     }
@@ -304,8 +306,8 @@ mod live {
     fn compare(args: &Args, files: &[vm::GuestFile], theirs: &BTreeMap<String, Answer>) -> Result<()> {
         let mut tally: BTreeMap<&str, usize> = BTreeMap::new();
         let mut shown = 0;
-        judge(args, files, 0, &mut |name, ours| {
-            let Some(kernel) = theirs.get(name) else { return };
+        tally.insert(NOT_ASKED, theirs.values().filter(|k| k.verdict == NOT_ASKED).count());
+        judge(args, files, theirs, &mut |name, ours, kernel| {
             // What a kernel has not heard of, it refuses without a word.
             let told = ours.id == Some("BV0003") && kernel.message.is_empty();
             let ours = Answer {
@@ -317,9 +319,7 @@ mod live {
                 peak: Some(u64::from(ours.stats.peak_states)),
             };
             let rejected = kernel.verdict == "reject";
-            let what = if kernel.verdict == NOT_ASKED {
-                NOT_ASKED
-            } else if ours.verdict == "unsupported" {
+            let what = if ours.verdict == "unsupported" {
                 "unsupported"
             } else if ours.verdict == "accept" && rejected {
                 "FALSE ACCEPT"
@@ -337,7 +337,7 @@ mod live {
                 "agree"
             };
             *tally.entry(what).or_default() += 1;
-            if what != "agree" && what != NOT_ASKED && shown < args.show {
+            if what != "agree" && shown < args.show {
                 shown += 1;
                 let text = |a: &Answer| {
                     let Answer { verdict, errno, message, insns, total, peak } = a;
@@ -356,11 +356,9 @@ mod live {
     /// Both logs, one after the other.
     fn logs(args: &Args, vmlinuz: &Path, files: &[vm::GuestFile]) -> Result<()> {
         let theirs = ask(args, vmlinuz, files)?;
-        judge(args, files, args.log_level.unwrap_or(0), &mut |name, ours| {
-            if let Some(kernel) = theirs.get(name) {
-                println!("== {name}, kernel: {} {}\n{}", kernel.verdict, kernel.errno, kernel.message);
-                println!("== {name}, ours: {} {}\n{}", ours.verdict.name(), ours.errno, ours.log);
-            }
+        judge(args, files, &theirs, &mut |name, ours, kernel| {
+            println!("== {name}, kernel: {} {}\n{}", kernel.verdict, kernel.errno, kernel.message);
+            println!("== {name}, ours: {} {}\n{}", ours.verdict.name(), ours.errno, ours.log);
         })
     }
 }
