@@ -19,9 +19,37 @@ fn what_a_kernel_lacks_is_rejected() {
 }
 
 #[test]
+fn other_kernels_have_verdicts_of_their_own() {
+    let said = |kernel| bpfverdict(&["verify", "--kernel", kernel, "xdp/drop_udp.bpf.o", "netfilter/drop_long.bpf.o"]);
+    for kernel in ["5.10", "6.1"] {
+        let said = said(kernel);
+        assert!(said.out.contains("1 accepted, 1 rejected"), "{}", said.all());
+        assert!(said.out.contains(&format!("Linux {kernel} has no program type NETFILTER")), "{}", said.all());
+        assert_eq!(said.status, 1);
+    }
+    for kernel in ["6.12", "7.2"] {
+        let said = said(kernel);
+        assert!(said.out.contains("2 accepted"), "{}", said.all());
+        assert_eq!(said.status, 0);
+    }
+}
+
+#[test]
 fn what_is_not_modelled_is_not_accepted() {
-    let said = bpfverdict(&["verify", "--kernel", "5.10", "xdp/drop_udp.bpf.o"]);
-    let reason = "the walk of Linux 5.10 is not modelled; by the rules of 6.18: accept";
+    // A profile of somebody's own, of a series that nobody held against its kernel.
+    let dir = tempfile::tempdir().expect("a folder");
+    let own = dir.path().join("6.6");
+    std::fs::create_dir(&own).expect("a folder");
+    let known = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/profiles/6.1");
+    for file in ["kernel.txt", "offers.txt", "vmlinux.btf.gz"] {
+        std::fs::copy(known.join(file), own.join(file)).expect("a copy");
+    }
+    let recording = std::fs::read_to_string(own.join("kernel.txt")).expect("its text");
+    let recording = recording.replace("kernel 6.1.192", "kernel 6.6.1");
+    std::fs::write(own.join("kernel.txt"), recording).expect("its new text");
+    let folder = dir.path().to_str().expect("a name");
+    let said = bpfverdict(&["verify", "--profiles", folder, "--kernel", "6.6", "xdp/drop_udp.bpf.o"]);
+    let reason = "the walk of Linux 6.6 is not modelled; by the rules of 6.18: accept";
     assert!(said.out.contains(reason), "{}", said.all());
     assert_eq!(said.status, 1);
 }

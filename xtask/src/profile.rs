@@ -31,6 +31,7 @@ use spec::helper::HelperAvail;
 use spec::profile::Lockdown;
 use spec::prog::{ProgContext, ProgType};
 
+use subjects::Subject;
 use sys::Kernel;
 
 #[derive(Args)]
@@ -176,7 +177,7 @@ fn ask_running_kernel(options: &Options) -> Result<()> {
     }
 }
 
-/// The profile with the running kernel's BTF and its configuration, as far as that shows in which helpers it withholds.
+/// The profile with the running kernel's BTF and its configuration, as far as that shows in what it withholds.
 fn host_profile(mut profile: Profile, kernel: &mut Kernel) -> Result<Profile> {
     profile = with_kernels_btf(profile)?;
     let kprobe = ProgContext::of(ProgType::Kprobe);
@@ -187,6 +188,11 @@ fn host_profile(mut profile: Profile, kernel: &mut Kernel) -> Result<Profile> {
         (false, true) => Lockdown::Integrity,
         (false, false) => Lockdown::Confidentiality,
     };
+    let mut loads =
+        |ty: ProgType, insns: &[isa::Insn]| kernel.load(&Subject::of(ProgContext::of(ty)).load(insns, 1)).errno == 0;
+    profile.config.lirc_mode2 = loads(ProgType::LircMode2, &code::returning(0));
+    let [set, exit] = code::returning(0);
+    profile.config.kprobes = loads(ProgType::Kprobe, &[set, code::store(8, 1, 0, 0), exit]);
     println!(
         "kernel: lockdown {:?}, override_return {}",
         profile.config.lockdown,

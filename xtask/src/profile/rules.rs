@@ -120,7 +120,8 @@ fn sleeping(kernel: &mut Kernel, profile: &Profile, subject: &Subject, tally: &m
         let insns = code::returning(subject.good_return());
         let refused = kernel.load(&asked.load(&insns, 1)).errno != 0;
         let must = subject.prog.prog_type == ProgType::Syscall;
-        let ours = if sleepable { prog::may_be_sleepable(&asked.prog, profile.version) } else { !must };
+        let built = subject.prog.prog_type != ProgType::LircMode2 || profile.config.lirc_mode2;
+        let ours = built && if sleepable { prog::may_be_sleepable(&asked.prog, profile.version) } else { !must };
         tally.compare(|| format!("{} loads", asked.describe()), ours, !refused);
     }
 }

@@ -186,6 +186,10 @@ impl Asking<'_> {
             0 => (0, shown(answer.log).to_owned()),
             _ => self.refusal(&subject, insns),
         };
+        if kernels == (1, String::new()) {
+            self.tally.undecided(format!("type {} refused with errno 1 before verification", subject.prog.prog_type));
+            return;
+        }
         if kernels.1.contains("The address of function") {
             self.tally.undecided("a function without a symbol");
             return;
