@@ -35,22 +35,19 @@ const fn flagged(kind: Kind, flags: Flags) -> RegType {
     RegType { kind, flags }
 }
 
+/// Messages name the types in their order, so that shorter lists are beginnings of longer ones.
+const fn without_last(list: &'static [RegType]) -> &'static [RegType] {
+    match list.split_last() {
+        Some((_, rest)) => rest,
+        None => list,
+    }
+}
+
 const BTF_PLAIN: RegType = plain(Kind::Btf);
 const BTF_TRUSTED: RegType = flagged(Kind::Btf, Flags::TRUSTED);
 const BTF_RCU: RegType = flagged(Kind::Btf, Flags::RCU);
 const BTF_ALLOC: RegType = flagged(Kind::Btf, Flags::ALLOC);
 
-const MEMORY: &[RegType] = &[
-    plain(Kind::Stack),
-    plain(Kind::Packet),
-    plain(Kind::PacketMeta),
-    plain(Kind::MapKey),
-    plain(Kind::MapValue),
-    plain(Kind::Mem),
-    flagged(Kind::Mem, Flags::RINGBUF),
-    plain(Kind::Buf),
-    BTF_TRUSTED,
-];
 const MEMORY_OR_CTX: &[RegType] = &[
     plain(Kind::Stack),
     plain(Kind::Packet),
@@ -63,16 +60,8 @@ const MEMORY_OR_CTX: &[RegType] = &[
     BTF_TRUSTED,
     plain(Kind::Ctx),
 ];
-const EARLY_MEMORY: &[RegType] = &[
-    plain(Kind::Stack),
-    plain(Kind::Packet),
-    plain(Kind::PacketMeta),
-    plain(Kind::MapKey),
-    plain(Kind::MapValue),
-    plain(Kind::Mem),
-    flagged(Kind::Mem, Flags::RINGBUF),
-    plain(Kind::Buf),
-];
+const MEMORY: &[RegType] = without_last(MEMORY_OR_CTX);
+const EARLY_MEMORY: &[RegType] = without_last(MEMORY);
 const EARLY_ELEMENTS: &[RegType] =
     &[plain(Kind::Stack), plain(Kind::Packet), plain(Kind::PacketMeta), plain(Kind::MapKey), plain(Kind::MapValue)];
 const EARLY_BTF_SOCK_COMMONS: &[RegType] =

@@ -4,7 +4,7 @@
 use super::ctx_type;
 use crate::env::Verifier;
 use crate::reg::Kind;
-use crate::reject::errno::{EFAULT, EINVAL};
+use crate::reject::errno::EINVAL;
 use crate::reject::{R, Reject};
 use crate::subprog::Arg;
 use btf::{Btf, Kind as BtfKind};
@@ -25,15 +25,7 @@ struct Prototype {
 impl Verifier<'_> {
     /// The registers fit the C prototype of `sub`. `call`: they are those of a caller, so that memory may be looked at.
     pub(super) fn match_registers(&mut self, sub: usize, call: bool) -> R {
-        if self.prog.func_info.bytes.is_empty() {
-            return Err(Reject::Silent { errno: EINVAL });
-        }
-        if self.subprogs[sub].func_id == 0 {
-            return Err(Reject::Silent { errno: EFAULT });
-        }
-        if self.subprogs[sub].unreliable {
-            return Err(Reject::Silent { errno: EINVAL });
-        }
+        self.check_prototype_usable(sub)?;
         let fits = self.prototype_of(sub).and_then(|f| {
             let memory = call && self.subprogs[sub].is_global();
             if f.params.len() > MAX_ARGS {

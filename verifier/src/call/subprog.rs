@@ -160,11 +160,8 @@ impl Verifier<'_> {
         self.prepare_func_exit().map(Flow::To)
     }
 
-    /// The prototype of a called function is matched against the arguments. What does not fit makes the prototype unreliable.
-    pub(super) fn match_subprog(&mut self, sub: usize) -> R {
-        if !self.profile.changes.prototypes_read_once {
-            return self.match_registers(sub, true);
-        }
+    /// There is a prototype, and nothing made it unreliable so far.
+    pub(super) fn check_prototype_usable(&self, sub: usize) -> R {
         if self.prog.func_info.bytes.is_empty() {
             return Err(Reject::Silent { errno: EINVAL });
         }
@@ -174,6 +171,15 @@ impl Verifier<'_> {
         if self.subprogs[sub].unreliable {
             return Err(Reject::Silent { errno: EINVAL });
         }
+        Ok(())
+    }
+
+    /// The prototype of a called function is matched against the arguments. What does not fit makes the prototype unreliable.
+    pub(super) fn match_subprog(&mut self, sub: usize) -> R {
+        if !self.profile.changes.prototypes_read_once {
+            return self.match_registers(sub, true);
+        }
+        self.check_prototype_usable(sub)?;
         let fits = self.read_prototype(sub).and_then(|()| self.match_arguments(sub));
         self.subprogs[sub].unreliable = fits.is_err();
         fits

@@ -88,13 +88,6 @@ impl Rules {
     };
     pub const V6_1: Rules = Rules { widths_apart: true, ..Rules::V6_12_117 };
     pub const V6_18_15: Rules = Rules {
-        mul_bitwise: true,
-        mul_signed: true,
-        add_wraps: true,
-        neg_tracked: true,
-        cross_sign64: true,
-        three_rounds: true,
-        eq_by_bits: true,
         single_member: false,
         cross_sign32: false,
         lsh32_signed: false,
@@ -104,9 +97,7 @@ impl Rules {
         link_sync: false,
         clear_delta: false,
         live_links: false,
-        widths_apart: false,
-        low_bits: true,
-        divide: false,
+        ..Rules::V6_18_44
     };
     pub const V6_12_117: Rules = Rules {
         mul_bitwise: false,
