@@ -1,1 +1,3 @@
-//! Tests that need more than one crate; they are in `tests/`, nothing lives here.
+//! What tests that need more than one crate share: the format of filetests. The tests themselves are in `tests/`.
+
+pub mod filetest;

@@ -1,15 +1,15 @@
-//! `cargo xtask judge --vm VMLINUZ --profile 6.12 PATH...`: every program of objects, folders and record files is loaded by the kernel of a
-//! guest, as our loader makes it for that kernel, and judged by us with the profile; prints every difference. What a kernel offers
-//! is `profile`'s matter.
+//! `cargo xtask judge --vm VMLINUZ --profile 6.12 PATH...`: every program of objects, folders, filetests and record files is loaded by the
+//! kernel of a guest (without `--vm` by the running one), as our loader makes it for that kernel, and judged by us with the profile; prints
+//! every difference. What a kernel offers is `profile`'s matter.
 
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Objects, folders of objects, files of load records
+    /// Objects, filetests, folders of them, files of load records
     #[arg(required = true)]
     paths: Vec<PathBuf>,
-    /// Boot this vmlinuz under QEMU
+    /// Boot this vmlinuz under QEMU; without it the running kernel is asked, which needs root
     #[arg(long, value_name = "VMLINUZ")]
     vm: Option<PathBuf>,
     /// Judge with this profile
@@ -31,6 +31,9 @@ pub struct Args {
     /// with
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Put the kernel's answers into the filetests among PATHs, as `; kernel PROFILE: ...`
+    #[arg(long)]
+    write: bool,
     /// Print the kernel's log at this level beside ours instead of comparing
     #[arg(long)]
     log_level: Option<u32>,
@@ -62,6 +65,7 @@ mod live {
     use serde::{Deserialize, Serialize};
     use spec::Profile;
     use spec::profile::Version;
+    use tests::filetest::{File, Says};
 
     use super::Args;
     use crate::profile::vm;
@@ -95,7 +99,7 @@ mod live {
         if vm::is_guest() {
             vm::finish(vm::prepare().and_then(|()| answer(args)));
         }
-        let Some(vmlinuz) = &args.vm else { bail!("--vm VMLINUZ says which kernel to ask") };
+        let vmlinuz = args.vm.as_deref();
         let files = collect(&args.paths)?;
         if args.log_level.is_some() {
             return logs(args, vmlinuz, &files);
@@ -109,6 +113,9 @@ mod live {
         }
         if let Some(path) = &args.record {
             record(args, path, &theirs)?;
+        }
+        if args.write {
+            return write(args, &theirs);
         }
         compare(args, &files, &theirs)
     }
@@ -126,9 +133,32 @@ mod live {
         Ok(fs::write(path, lines?.join("\n") + "\n")?)
     }
 
-    /// A profile as asked for.
+    /// The answers become lines of the filetests that were asked about.
+    fn write(args: &Args, answers: &BTreeMap<String, Answer>) -> Result<()> {
+        let found = find(&args.paths)?;
+        for (name, answer) in answers {
+            let number: usize = name.split('/').next().unwrap_or_default().parse()?;
+            let Some(path) = found.get(number).filter(|p| p.extension().is_some_and(|e| e == "bpf")) else { continue };
+            if answer.verdict == NOT_ASKED {
+                eprintln!("{}: {NOT_ASKED}: {}", path.display(), answer.message);
+                continue;
+            }
+            let says = Says {
+                errno: answer.errno,
+                message: answer.message.lines().last().unwrap_or_default().to_owned(),
+                insns: answer.insns,
+                states: answer.total.zip(answer.peak),
+            };
+            let file = File::read(path).map_err(anyhow::Error::msg).with_context(|| path.display().to_string())?;
+            fs::write(path, file.with_answer(&args.profile, &says))?;
+        }
+        Ok(())
+    }
+
+    /// A profile as asked for; the running kernel is the reference unless another is named.
     fn profile(args: &Args) -> Result<Profile> {
-        let mut profile = Profile::load(&args.profile)?;
+        let reference = args.vm.is_none() && args.profile == "6.18";
+        let mut profile = if reference { Profile::reference() } else { Profile::load(&args.profile)? };
         profile.modelled |= args.assume_modelled;
         Ok(profile)
     }
@@ -144,7 +174,7 @@ mod live {
                         fs::read_dir(&path)?.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
                     inside.sort();
                     todo.extend(inside.into_iter().rev());
-                } else if path.extension().is_some_and(|e| e == "o" || e == "jsonl") {
+                } else if path.extension().is_some_and(|e| e == "o" || e == "jsonl" || e == "bpf") {
                     found.push(path);
                 }
             }
@@ -186,6 +216,14 @@ mod live {
                 }
                 continue;
             }
+            if name.ends_with(".bpf") {
+                let file = File::read(&path).map_err(anyhow::Error::msg).with_context(|| name.clone())?;
+                // Objects are the corpus's matter, and guests have all capabilities.
+                if !file.is_of_corpus() && file.caps.is_none() {
+                    each(&format!("{short}:"), file.program);
+                }
+                continue;
+            }
             let object_name = loader::Options::name_from_path(&path);
             let options = loader::Options { object_name, ..loader::Options::for_kernel(kernel.version) };
             let Ok(object) = loader::open(&fs::read(&path)?, &options) else { continue };
@@ -201,20 +239,43 @@ mod live {
 
     /// In the guest: one line a program.
     fn answer(args: &Args) -> Result<()> {
-        let target =
-            Target { version: Version::parse(&args.version), btf: Arc::new(Btf::parse(&fs::read(KERNELS_BTF)?)?) };
-        let mut kernel = HostKernel::new()?;
         let names: Vec<String> = fs::read_to_string(Path::new("/").join(NAMES))?.lines().map(str::to_owned).collect();
         // The firmware's last words have no end of line.
         println!();
         let answered = fs::read_to_string(Path::new("/").join(ANSWERED))?;
         let answered: HashSet<&str> = answered.lines().collect();
+        load(args, &args.version, Path::new("/"), &names, &|name| !answered.contains(name), &mut |line| match line {
+            Line::Asked(name) => println!("{ASKED}{name}"),
+            Line::Answer(name, answer) => {
+                let json = serde_json::to_string(&(name, answer)).unwrap_or_default();
+                println!("{LINE}{json}");
+            }
+        })
+    }
+
+    /// What happens when programs are loaded.
+    enum Line<'a> {
+        Asked(&'a str),
+        Answer(&'a str, Answer),
+    }
+
+    /// Has the kernel that this runs on load the programs of these files.
+    fn load(
+        args: &Args,
+        version: &str,
+        root: &Path,
+        names: &[String],
+        wanted: &dyn Fn(&str) -> bool,
+        each: &mut dyn FnMut(Line<'_>),
+    ) -> Result<()> {
+        let target = Target { version: Version::parse(version), btf: Arc::new(Btf::parse(&fs::read(KERNELS_BTF)?)?) };
+        let mut kernel = HostKernel::new()?;
         let level = args.log_level.unwrap_or(4);
-        visit(Path::new("/"), &names, &target, &mut |name, program| {
-            if !name.contains(&args.only) || answered.contains(name) {
+        visit(root, names, &target, &mut |name, program| {
+            if !name.contains(&args.only) || !wanted(name) {
                 return;
             }
-            println!("{ASKED}{name}");
+            each(Line::Asked(name));
             let answer = match kernel.load(&program, &LoadOptions::with_level(level)) {
                 Ok(load) => Answer {
                     verdict: if load.judgement.accepted { "accept" } else { "reject" }.to_owned(),
@@ -227,14 +288,38 @@ mod live {
                 Err(e) => Answer { verdict: NOT_ASKED.to_owned(), message: e.to_string(), ..Answer::default() },
             };
             kernel.forget_maps();
-            let json = serde_json::to_string(&(name, answer)).unwrap_or_default();
-            println!("{LINE}{json}");
+            each(Line::Answer(name, answer));
         })
+    }
+
+    /// The files on the machine's own disk.
+    fn unpack(files: &[vm::GuestFile]) -> Result<tempfile::TempDir> {
+        let dir = tempfile::tempdir()?;
+        for (name, bytes) in files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap_or(dir.path()))?;
+            fs::write(path, bytes)?;
+        }
+        Ok(dir)
+    }
+
+    /// The answers of the running kernel.
+    fn ask_running(args: &Args, files: &[vm::GuestFile]) -> Result<BTreeMap<String, Answer>> {
+        let dir = unpack(files)?;
+        let mut answers = BTreeMap::new();
+        let version = profile(args)?.version.to_string();
+        load(args, &version, dir.path(), &names(files), &|_| true, &mut |line| {
+            if let Line::Answer(name, answer) = line {
+                answers.insert(name.to_owned(), answer);
+            }
+        })?;
+        Ok(answers)
     }
 
     /// On the host: boots the guest and reads its answers. A program that the kernel does not come back from, or that brings it down, is
     /// left out of the next boot.
-    fn ask(args: &Args, vmlinuz: &Path, files: &[vm::GuestFile]) -> Result<BTreeMap<String, Answer>> {
+    fn ask(args: &Args, vmlinuz: Option<&Path>, files: &[vm::GuestFile]) -> Result<BTreeMap<String, Answer>> {
+        let Some(vmlinuz) = vmlinuz else { return ask_running(args, files) };
         let mut answers: BTreeMap<String, Answer> = BTreeMap::new();
         let version = profile(args)?.version;
         let mut arguments = vec!["judge".to_owned(), "/".to_owned(), format!("--version={version}")];
@@ -275,7 +360,7 @@ mod live {
     }
 
     fn names(files: &[vm::GuestFile]) -> Vec<String> {
-        let is_asked = |n: &&String| n.ends_with(".o") || n.ends_with(".jsonl");
+        let is_asked = |n: &&String| n.ends_with(".o") || n.ends_with(".jsonl") || n.ends_with(".bpf");
         files.iter().map(|(n, _)| n).filter(is_asked).cloned().collect()
     }
 
@@ -287,12 +372,7 @@ mod live {
         each: &mut dyn FnMut(&str, verifier::Outcome, &Answer),
     ) -> Result<()> {
         let profile = profile(args)?;
-        let dir = tempfile::tempdir()?;
-        for (name, bytes) in files {
-            let path = dir.path().join(name);
-            fs::create_dir_all(path.parent().unwrap_or(dir.path()))?;
-            fs::write(path, bytes)?;
-        }
+        let dir = unpack(files)?;
         let target = Target { version: profile.version, btf: Arc::clone(profile.btf()) };
         let options = verifier::Options { log_level: args.log_level.unwrap_or(0) };
         visit(dir.path(), &names(files), &target, &mut |name, program| {
@@ -354,7 +434,7 @@ mod live {
     }
 
     /// Both logs, one after the other.
-    fn logs(args: &Args, vmlinuz: &Path, files: &[vm::GuestFile]) -> Result<()> {
+    fn logs(args: &Args, vmlinuz: Option<&Path>, files: &[vm::GuestFile]) -> Result<()> {
         let theirs = ask(args, vmlinuz, files)?;
         judge(args, files, &theirs, &mut |name, ours, kernel| {
             println!("== {name}, kernel: {} {}\n{}", kernel.verdict, kernel.errno, kernel.message);

@@ -11,7 +11,7 @@ use kernel_diff::{Engine, Error, LoadOptions, MapDump, Output};
 use spec::Profile;
 use verifier::{Options, Verdict, verify};
 
-use crate::file::{Expect, File, Run};
+use tests::filetest::{Expect, File, Recorded, Run, Says};
 
 /// How often the kernel was asked.
 #[derive(Debug, Default)]
@@ -66,6 +66,7 @@ pub fn check(file: &File, kernel: Option<&mut (dyn Engine + 'static)>, asked: &m
     if let Some(kernel) = kernel.as_deref_mut() {
         wrong.extend(hold_against(kernel, file, &profile, asked));
     }
+    wrong.extend(file.kernels.iter().filter_map(|k| hold_as(k, file)));
     let mut results = Vec::new();
     if outcome.verdict == Verdict::Accept {
         for run in &file.runs {
@@ -76,6 +77,36 @@ pub fn check(file: &File, kernel: Option<&mut (dyn Engine + 'static)>, asked: &m
         wrong.push("a refused program does not run".to_owned());
     }
     Found { wrong, blessed: file.rewritten(&expect, walked, &outcome.log, &results) }
+}
+
+/// Whether we say as another kernel what that was recorded to say.
+fn hold_as(recorded: &Recorded, file: &File) -> Option<String> {
+    let Recorded { line, kernel, says } = recorded;
+    let found = || {
+        let mut profile = Profile::load(kernel).map_err(|e| e.to_string())?;
+        if let Some(caps) = file.caps {
+            profile = profile.with_caps(caps);
+        }
+        let outcome = verify(&file.program_for(&profile)?, &profile, &Options::default());
+        let stats = &outcome.stats;
+        let silent = says.message.is_empty() && outcome.id == Some("BV0003");
+        let message = outcome.message.trim_end().lines().last().filter(|_| !silent).unwrap_or("");
+        let states = (u64::from(stats.total_states), u64::from(stats.peak_states));
+        match outcome.verdict {
+            Verdict::Unsupported => Err(format!("unsupported: {message}")),
+            _ => Ok(Says {
+                errno: outcome.errno,
+                message: message.to_owned(),
+                insns: says.insns.is_some().then_some(u64::from(stats.insns_processed)),
+                states: says.states.is_some().then_some(states),
+            }),
+        }
+    };
+    match found() {
+        Ok(found) if found == *says => None,
+        Ok(found) => Some(format!("line {line}: kernel {kernel}: {says} expected\n  found {found}")),
+        Err(e) => Some(format!("line {line}: kernel {kernel}: {e}")),
+    }
 }
 
 /// Whether the kernel judges alike: verdict, errno, last line, counters.

@@ -4,12 +4,11 @@
 //! `FILETEST=part-of-a-name` runs some of them, `BLESS=1` writes what was found.
 
 mod check;
-mod file;
 
 use std::path::{Path, PathBuf};
 
 use check::{Asked, check};
-use file::File;
+use tests::filetest::File;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("filetests")
@@ -84,7 +83,9 @@ fn the_readme_is_true() {
         let found = check(&file, None, &mut Asked::default());
         assert!(found.wrong.is_empty(), "example {n}: {:?}", found.wrong);
     }
-    for word in ["type", "attach", "flags", "license", "caps", "map", "object", "insns", "log", "run", "reject"] {
+    for word in
+        ["type", "attach", "flags", "license", "caps", "map", "object", "insns", "log", "run", "reject", "kernel"]
+    {
         assert!(readme.contains(&format!("`; {word}")), "the README does not tell of `; {word}`");
     }
 }

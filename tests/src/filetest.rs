@@ -1,14 +1,18 @@
-//! A filetest as text: its directives, its program, what is expected on which line. Reading and rewriting; nothing is judged or run here.
+//! A filetest as text: its directives, its program, what is expected on which line, and what other kernels were recorded to say. Reading and
+//! rewriting; nothing is judged or run here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use corpus::Corpus;
 use program::{MapDef, Program};
 use runtime::Input;
 use runtime::input::{Argument, Blob, Entry, FieldValue, MapPreset};
 use spec::map::flags;
-use spec::{AttachType, Caps, MapType, ProgType};
+use spec::profile::Version;
+use spec::{AttachType, Caps, MapType, Profile, ProgType};
 
 /// One file.
 pub struct File {
@@ -23,6 +27,76 @@ pub struct File {
     /// Line of `; log:` and the lines below it.
     pub log: Option<(usize, Vec<String>)>,
     pub runs: Vec<Run>,
+    /// `; kernel NAME: ...`: what kernels other than the reference answered.
+    pub kernels: Vec<Recorded>,
+    /// `PATH PROGRAM` of `; object:`.
+    object: Option<String>,
+}
+
+/// What a kernel was recorded to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    pub line: usize,
+    /// The profile's name.
+    pub kernel: String,
+    pub says: Says,
+}
+
+/// An answer of a verifier: errno (0: accepted), the last line of the message, and the counters, which not every refusal has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Says {
+    pub errno: i32,
+    pub message: String,
+    pub insns: Option<u64>,
+    /// In all, and at most at a time.
+    pub states: Option<(u64, u64)>,
+}
+
+impl fmt::Display for Says {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.errno {
+            0 => write!(f, "accept")?,
+            errno => write!(f, "reject {errno}")?,
+        }
+        if let Some(insns) = self.insns {
+            write!(f, " insns {insns}")?;
+        }
+        if let Some((total, peak)) = self.states {
+            write!(f, " states {total}/{peak}")?;
+        }
+        if self.errno != 0 { write!(f, " \"{}\"", self.message) } else { Ok(()) }
+    }
+}
+
+impl Says {
+    /// `accept insns 56 states 6/6`, `reject -13 insns 34 states 3/3 "R8 unbounded memory access"`.
+    fn parse(text: &str) -> Parse<Self> {
+        let (head, message) = text.split_once('"').unwrap_or((text, ""));
+        let mut says = Says { message: message.strip_suffix('"').unwrap_or(message).to_owned(), ..Says::default() };
+        let count = |t: &str| t.parse().map_err(|_| format!("`{t}` is no number"));
+        let mut words = head.split_whitespace();
+        let mut value = |what: &str| words.next().ok_or(format!("`{what}` lacks a value"));
+        match value("kernel")? {
+            "accept" => {}
+            "reject" => {
+                let errno = value("reject")?;
+                says.errno = errno.parse().ok().filter(|e| *e < 0).ok_or(format!("`{errno}` is no negative errno"))?;
+            }
+            other => return Err(format!("expected `accept` or `reject`, not `{other}`")),
+        }
+        while let Ok(what) = value("") {
+            match what {
+                "insns" => says.insns = Some(count(value(what)?)?),
+                "states" => {
+                    let states = value(what)?;
+                    let (total, peak) = states.split_once('/').ok_or(format!("expected TOTAL/PEAK, not `{states}`"))?;
+                    says.states = Some((count(total)?, count(peak)?));
+                }
+                _ => return Err(format!("an answer has no `{what}`")),
+            }
+        }
+        Ok(says)
+    }
 }
 
 /// The verdict.
@@ -79,8 +153,9 @@ impl File {
             insns: None,
             log: None,
             runs: Vec::new(),
+            kernels: Vec::new(),
+            object: None,
         };
-        let mut object = None;
         let mut in_log = false;
         for (n, line) in text.lines().enumerate() {
             let line_number = n + 1;
@@ -106,7 +181,7 @@ impl File {
                 && let Some((word, value)) = comment.split_once(':')
             {
                 match word {
-                    "object" => object = Some(value.trim().to_owned()),
+                    "object" => file.object = Some(value.trim().to_owned()),
                     "log" => {
                         in_log = true;
                         file.log = Some((line_number, Vec::new()));
@@ -115,13 +190,12 @@ impl File {
                 }
             }
         }
-        match object {
-            Some(o) => file.take_object(&o)?,
-            None => {
-                let (insns, lines) =
-                    isa::asm::assemble_lines(text, &Names(&file.program.maps)).map_err(|e| e.to_string())?;
-                (file.program.insns, file.slot_lines) = (insns, lines);
-            }
+        if file.object.is_some() {
+            file.program = file.program_for(&Profile::reference())?;
+        } else {
+            let (insns, lines) =
+                isa::asm::assemble_lines(text, &Names(&file.program.maps)).map_err(|e| e.to_string())?;
+            (file.program.insns, file.slot_lines) = (insns, lines);
         }
         Ok(file)
     }
@@ -145,7 +219,13 @@ impl File {
                 self.runs.push(run);
             }
             _ => {
-                if let Some(name) = word.strip_prefix("map ") {
+                if let Some(kernel) = word.strip_prefix("kernel ") {
+                    let kernel = kernel.trim().to_owned();
+                    if self.kernels.iter().any(|k| k.kernel == kernel) {
+                        return Err(format!("a second answer of kernel {kernel}"));
+                    }
+                    self.kernels.push(Recorded { line, kernel, says: Says::parse(value)? });
+                } else if let Some(name) = word.strip_prefix("map ") {
                     program.maps.push(Arc::new(map(name.trim(), value)?));
                 } else if word.bytes().all(|b| b.is_ascii_lowercase()) {
                     return Err(format!("`{word}:` is no directive"));
@@ -156,19 +236,43 @@ impl File {
         Ok(())
     }
 
-    /// `PATH PROGRAM`, below the corpus.
-    fn take_object(&mut self, value: &str) -> Parse<()> {
+    /// The program comes from an object of the corpus.
+    pub fn is_of_corpus(&self) -> bool {
+        self.object.is_some()
+    }
+
+    /// The program as it is made for a kernel; text is the same for all.
+    pub fn program_for(&self, profile: &Profile) -> Parse<Program> {
+        let Some(value) = &self.object else { return Ok(self.program.clone()) };
         let (path, name) = value.split_once(' ').ok_or("expected `; object: PATH PROGRAM`")?;
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(path);
-        let bytes = std::fs::read(&root).map_err(|e| format!("{path}: {e}"))?;
+        let entries = Corpus::embedded().map_err(|e| e.to_string())?.entries;
+        let entry = entries.iter().find(|e| Some(e.id().as_str()) == path.strip_suffix(".bpf.o"));
+        let entry = entry.ok_or(format!("the corpus has no `{path}`"))?;
         let options =
-            loader::Options { object_name: loader::Options::name_from_path(&root), ..loader::Options::default() };
-        let object = loader::open(&bytes, &options).map_err(|e| format!("{path}: {e}"))?;
+            loader::Options { object_name: entry.object.name.clone(), ..loader::Options::for_kernel(profile.version) };
+        let object = loader::open(&entry.elf, &options).map_err(|e| format!("{path}: {e}"))?;
         let index = object.programs.iter().position(|p| p.name == name.trim());
         let index = index.ok_or(format!("{path}: no program `{name}`"))?;
-        let vmlinux = spec::Profile::reference().btf().clone();
-        self.program = object.program(index, Some(&vmlinux)).map_err(|e| format!("{path}: {e}"))?;
-        Ok(())
+        object.program(index, Some(profile.btf())).map_err(|e| format!("{path}: {e}"))
+    }
+
+    /// The text with another answer of a kernel, in the place of the old one, or where the versions ascend.
+    pub fn with_answer(&self, kernel: &str, says: &Says) -> String {
+        let mut lines = self.lines.clone();
+        let line = format!("; kernel {kernel}: {says}");
+        match self.kernels.iter().find(|k| k.kernel == kernel) {
+            Some(old) => lines[old.line - 1] = line,
+            None => {
+                let older = |k: &&Recorded| Version::parse(&k.kernel) < Version::parse(kernel);
+                let code = || lines.iter().position(|l| !l.starts_with(';')).unwrap_or(lines.len());
+                let at = match self.kernels.iter().filter(older).next_back() {
+                    Some(older) => older.line,
+                    None => self.kernels.first().map_or_else(code, |k| k.line - 1),
+                };
+                lines.insert(at, line);
+            }
+        }
+        lines.join("\n") + "\n"
     }
 
     /// The text with other expectations: what `BLESS=1` writes.
