@@ -265,7 +265,7 @@ impl File {
             None => {
                 let older = |k: &&Recorded| Version::parse(&k.kernel) < Version::parse(kernel);
                 let code = || lines.iter().position(|l| !l.starts_with(';')).unwrap_or(lines.len());
-                let at = match self.kernels.iter().filter(older).next_back() {
+                let at = match self.kernels.iter().rfind(older) {
                     Some(older) => older.line,
                     None => self.kernels.first().map_or_else(code, |k| k.line - 1),
                 };

@@ -6,6 +6,7 @@ mod corpus_record;
 mod guest;
 mod judge;
 mod profile;
+mod random_c;
 mod tidy;
 
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ enum Task {
     Judge(judge::Args),
     /// Ask the running kernel what the tables of spec/ claim (needs root)
     Profile(profile::Options),
+    /// Write and compile random C programs (needs clang-19)
+    RandomC(random_c::Args),
     /// Check the rules of the repository that no compiler checks
     Tidy,
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Guest(args) => guest::run(&args),
         Task::Judge(args) => judge::run(&args),
         Task::Profile(options) => profile::run(&options),
+        Task::RandomC(args) => random_c::run(&args),
         Task::Tidy => tidy::run(),
     };
     match done {

@@ -4,6 +4,7 @@
 //! A safety rule for the machine that runs this: programs stay under [`MAX_INSNS`] and [`MAX_BRANCHES`], loops are bounded by
 //! counters that nothing else writes, because a kernel with very many pending branches can be crashed.
 
+pub mod c;
 mod calls;
 mod control;
 mod info;
