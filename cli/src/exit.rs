@@ -75,6 +75,13 @@ impl From<csv::Error> for Failure {
     }
 }
 
+/// A page that does not hold to its form is a defect of this build; the tests read them all.
+impl From<explain::Malformed> for Failure {
+    fn from(e: explain::Malformed) -> Self {
+        Self { status: Status::Internal, message: e.to_string() }
+    }
+}
+
 impl From<kernel_diff::Error> for Failure {
     fn from(e: kernel_diff::Error) -> Self {
         Self::environment(e)

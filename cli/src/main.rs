@@ -7,6 +7,7 @@ mod host;
 mod input;
 mod min_kernel;
 mod output;
+mod page;
 mod parallel;
 mod verdict;
 

@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("interpreter", &["runtime", "spec", "isa", "program"]),
     ("jit", &["runtime", "spec", "isa", "program"]),
     ("kernel-diff", &["loader", "runtime", "corpus", "program", "spec", "isa", "btf"]),
+    ("explain", &["corpus"]),
     ("fuzz", &["kernel-diff", "verifier", "interpreter", "jit", "loader", "runtime", "program", "spec", "isa", "btf"]),
 ];
 

@@ -1,4 +1,4 @@
-//! `explain`: what a refusal means. Takes its id, a verifier's message, or a file with a log.
+//! `explain`: what a refusal means. Takes a cause, the id of a rejection, a verifier's message, or a file with a log.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,38 +6,58 @@ use std::path::Path;
 use verifier::Reject;
 
 use crate::exit::{Failure, Status};
+use crate::page;
 
-/// Explain a refusal by its id, its message, or a log that ends with it
+/// Explain a refusal by its cause, its id, its message, or a log that ends with it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit status: 0 = explained, 2 = nothing known about it.
 
 Examples:
+  bpfverdict explain PKT-MISSING
   bpfverdict explain BV0202
   bpfverdict explain 'R0 !read_ok'
-  bpfverdict explain verifier.log")]
+  bpfverdict explain verifier.log
+  bpfverdict explain --list")]
 pub struct Args {
-    /// BVnnnn, a message, or a file with a log
-    what: String,
+    /// A cause, BVnnnn, a message, or a file with a log
+    #[arg(required_unless_present = "list")]
+    what: Option<String>,
+    /// List the causes
+    #[arg(long, conflicts_with = "what")]
+    list: bool,
 }
 
 type TableRow = (&'static str, &'static str, &'static str);
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
-    let text = match Path::new(&args.what) {
+    let mut out = anstream::stdout();
+    let Some(what) = &args.what else {
+        for cause in explain::causes()? {
+            writeln!(out, "{:12} {}", cause.id, cause.title)?;
+        }
+        return Ok(Status::Ok);
+    };
+    if let Some(cause) = explain::cause(what) {
+        page::show(&mut out, &format!("{}: {}", cause.id, cause.title), &cause.page)?;
+        return Ok(Status::Ok);
+    }
+    let text = match Path::new(what) {
         path if path.is_file() => String::from_utf8_lossy(&crate::input::read(path)?).into_owned(),
-        _ => args.what.clone(),
+        _ => what.clone(),
     };
     let rows: Vec<&TableRow> = match by_id(text.trim()) {
         rows if rows.is_empty() => text.lines().rev().map(by_message).find(|r| !r.is_empty()).unwrap_or_default(),
         rows => rows,
     };
     if rows.is_empty() {
-        return Err(Failure::input(format!("`{}` is neither an id, a known message, nor a log with one", args.what)));
+        return Err(Failure::input(format!("`{what}` is neither a cause, an id, a known message, nor a log with one")));
     }
-    let mut out = std::io::stdout();
     for (id, name, message) in rows {
         writeln!(out, "{id} {name}\n  the kernel says: {}", shown(message))?;
+        for cause in explain::causes()?.iter().filter(|c| c.rejections.iter().any(|r| r == id)) {
+            writeln!(out, "  may mean {}: {}", cause.id, cause.title)?;
+        }
     }
     Ok(Status::Ok)
 }

@@ -110,6 +110,7 @@ wordings! {
     from(7, 2), Reject::DynptrUnacquired { arg } => "Expected an initialized dynptr as R{arg}\n";
     from(7, 2), Reject::KfuncMemoryPair { arg, size, .. } =>
         "arg{arg} and arg{size} memory, len pair leads to invalid memory access\n";
+    before(6, 12), Reject::TooManyMaps => "";
     before(6, 12), Reject::HelperNotOffered { func } => "unknown func {func}\n";
 }
 
