@@ -1,8 +1,6 @@
 //! The corpus: BPF programs by kind, their inputs, what their author expects and what a real kernel said. It is embedded, so that the
 //! binary works from any place; `Corpus::open` reads a folder instead. Data only: nothing here loads, judges or runs a program.
 
-pub mod input;
-pub mod literal;
 pub mod manifest;
 pub mod recorded;
 
@@ -12,8 +10,9 @@ use std::borrow::Cow;
 use std::path::Path;
 
 pub use files::Files;
-pub use manifest::{Expected, Object, Packet, Run, Step};
+pub use manifest::{Expected, Object};
 pub use recorded::Recorded;
+pub use scenario::{Scenario as Run, Step, literal};
 
 /// Why a corpus cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +33,8 @@ impl Error {
 #[derive(Debug)]
 pub struct Corpus {
     pub entries: Vec<Entry>,
+    /// Packets by name.
+    pub packets: scenario::step::Names,
 }
 
 /// One object with all that is known about it.
@@ -89,7 +90,7 @@ impl Corpus {
                 entries.push(Entry { kind: kind.clone(), object, elf, source, recorded });
             }
         }
-        Ok(Corpus { entries })
+        Ok(Corpus { entries, packets })
     }
 
     /// The entry called `kind/name`.

@@ -3,55 +3,9 @@
 
 use std::sync::Arc;
 
-use corpus::input::{Field, Value};
-use corpus::{Entry, Step};
-use runtime::input::{Argument, Blob, Entry as MapEntry, FieldValue, MapPreset};
+use corpus::Entry;
 use runtime::map::Store;
-use runtime::{Input, Options, Report, Session, Values, World};
-
-fn argument(value: &Value) -> Argument {
-    match value {
-        Value::Int(n) => Argument::Number(*n),
-        Value::Text(text) => Argument::Text(text.clone()),
-        Value::User { user } => panic!("unresolved user text {user}"),
-        Value::Bytes { bytes } => {
-            Argument::Memory { bytes: Blob(corpus::literal::parse(bytes).unwrap_or_else(|e| panic!("{e}"))) }
-        }
-        Value::Object { ty, fields } => Argument::Object {
-            struct_name: ty.clone(),
-            fields: fields
-                .iter()
-                .map(|(path, field)| {
-                    let value = match field {
-                        Field::Int(n) => FieldValue::Int(*n),
-                        Field::Text(text) => FieldValue::Text(text.clone()),
-                    };
-                    (path.clone(), value)
-                })
-                .collect(),
-        },
-    }
-}
-
-fn input(step: &Step) -> Input {
-    let mut values = Values { user_memory: step.user_memory.0.clone(), ..Values::default() };
-    let task = &step.task;
-    values.task.pid = task.pid.unwrap_or(values.task.pid);
-    values.task.tgid = task.tgid.unwrap_or(values.task.tgid);
-    values.task.uid = task.uid.unwrap_or(values.task.uid);
-    values.task.gid = task.gid.unwrap_or(values.task.gid);
-    values.task.comm = task.comm.clone().unwrap_or(values.task.comm);
-    values.ktime_ns = step.time_ns.unwrap_or(values.ktime_ns);
-    Input {
-        packet: Blob(step.packet.as_ref().map_or_else(Vec::new, |p| p.bytes.clone())),
-        ctx: step.ctx.iter().map(|(k, v)| (k.clone(), FieldValue::Int(*v))).collect(),
-        args: step.args.iter().map(argument).collect(),
-        regs: step.regs.iter().map(|(k, v)| (k.clone(), argument(v))).collect(),
-        record: Blob(step.record.as_ref().map_or_else(Vec::new, |p| p.bytes.clone())),
-        world: values,
-        ..Input::default()
-    }
-}
+use runtime::{Options, Report, Session, World};
 
 fn session(entry: &Entry, vmlinux: &Arc<btf::Btf>) -> Result<Session, String> {
     let options = loader::Options { object_name: entry.object.name.clone(), ..loader::Options::default() };
@@ -72,39 +26,27 @@ fn scenario(entry: &Entry, run: &corpus::Run, vmlinux: &Arc<btf::Btf>) -> Result
             events.open_all(map.nr_cpus);
         }
     }
-    let presets: Vec<MapPreset> = run
-        .maps
-        .iter()
-        .map(|e| MapPreset {
-            map: e.map.clone(),
-            entries: vec![MapEntry {
-                key: Blob(e.key.clone()),
-                value: Blob(e.value.clone().unwrap_or_default()),
-                slot: e.slot.clone(),
-            }],
-            ..MapPreset::default()
-        })
-        .collect();
-    session.preset(&presets).map_err(|e| e.to_string())?;
+    session.preset(&run.maps).map_err(|e| e.to_string())?;
     let mut perf = Vec::new();
     for (n, step) in run.steps.iter().enumerate() {
-        let image = session.image(&step.program).ok_or("no such program")?;
+        let image = session.image(step.program.as_deref().unwrap_or_default()).ok_or("no such program")?;
         let mut world = World::default();
-        let mut r = Session::start(image, &input(step), &mut world).map_err(|e| format!("step {n}: {e}"))?;
+        let mut r = Session::start(image, &step.input(), &mut world).map_err(|e| format!("step {n}: {e}"))?;
         r.set_budget(1 << 24);
         let r0 = interpreter::run(image, &mut r).map_err(|e| format!("step {n}: {e}"))?;
         let report = Report::of(&r, r0);
-        if report.retval != step.returns as u32 {
-            return Err(format!("step {n}: returned {}, expected {}", report.retval as i32, step.returns));
+        let returns = step.returns.ok_or("a step expects nothing")?;
+        if report.retval != returns as u32 {
+            return Err(format!("step {n}: returned {}, expected {returns}", report.retval as i32));
         }
         if let Some(packet) = &step.packet_out
-            && packet.bytes != report.packet.0
+            && packet.bytes() != report.packet.0
         {
             return Err(format!("step {n}: packet is {}", report.packet.to_hex()));
         }
         if let Some(record) = &step.record_out {
             let bytes = r.ctx.bytes();
-            if bytes[..record.len().min(bytes.len())] != record[..] {
+            if bytes[..record.0.len().min(bytes.len())] != record.0[..] {
                 return Err(format!("step {n}: record is {}", corpus::literal::hex(&bytes)));
             }
         }
@@ -116,7 +58,7 @@ fn scenario(entry: &Entry, run: &corpus::Run, vmlinux: &Arc<btf::Btf>) -> Result
             perf.extend(ring.consume().into_iter().map(|data| (map.name().to_string(), data)));
         }
     }
-    let expected: Vec<_> = run.events.iter().map(|e| (e.map.clone(), e.data.clone())).collect();
+    let expected: Vec<_> = run.events.iter().map(|e| (e.map.clone(), e.data.0.clone())).collect();
     if !expected.is_empty() && perf != expected {
         return Err(format!("events are {perf:?}"));
     }
@@ -126,10 +68,11 @@ fn scenario(entry: &Entry, run: &corpus::Run, vmlinux: &Arc<btf::Btf>) -> Result
 fn after(session: &Session, run: &corpus::Run) -> Result<(), String> {
     for element in &run.after {
         let map = session.maps.by_name(&element.map).ok_or_else(|| format!("no map {}", element.map))?;
-        let found = map.get(&element.key).ok();
+        let found = map.get(&element.key.0).ok();
         let found = found.map(|v| v[..map.def.value_size as usize].to_vec());
-        if found != element.value {
-            return Err(format!("{} is {found:?}, expected {:?}", element.map, element.value));
+        let expected = element.value.as_ref().map(|v| v.0.clone());
+        if found != expected {
+            return Err(format!("{} is {found:?}, expected {expected:?}", element.map));
         }
     }
     Ok(())

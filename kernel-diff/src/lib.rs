@@ -1,9 +1,10 @@
 //! The real kernel as an engine, and comparison: programs go through several engines, every difference is typed. The only crate
 //! that knows `bpf(2)` or libbpf. How programs are made up is not here (see `fuzz`), nor is judging them (see `verifier`).
 
+pub mod canonical;
 pub mod capture;
-pub mod corpus_input;
 pub mod engine;
+pub mod expected;
 pub mod input;
 pub mod judgement;
 pub mod ledger;
@@ -12,9 +13,9 @@ pub mod libbpf;
 pub mod live;
 pub mod logdiff;
 pub mod outcome;
+pub mod play;
 pub mod raw;
 pub mod recorded;
-pub mod scenario;
 pub mod shape;
 
 pub use engine::{Engine, Error, Load, LoadOptions, Loaded};

@@ -5,7 +5,7 @@ use corpus::recorded::{self, Recorded, RunOutcome};
 use crate::engine::Error;
 use crate::input::{Event, Output};
 use crate::judgement::{Judgement, Stats};
-use crate::scenario::Played;
+use crate::play::Played;
 
 /// What the kernel said to a program.
 pub fn judgement(recorded: &Recorded, program: &str) -> Result<Judgement, Error> {

@@ -19,6 +19,8 @@ pub enum ObjectError {
     NoStruct(String),
     #[error("{path}: {why}")]
     Path { path: String, why: String },
+    #[error("the text {0:?} for user memory has no address")]
+    UserText(String),
     #[error("out of memory for kernel objects")]
     Memory,
 }

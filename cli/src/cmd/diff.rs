@@ -9,7 +9,7 @@ use fuzz::engines::userspace::{Backend, Userspace};
 use fuzz::engines::verifier::Verifier;
 use kernel_diff::ledger::{Ledger, Standing};
 use kernel_diff::outcome::{Difference, judgements};
-use kernel_diff::scenario::{Played, compare, play};
+use kernel_diff::play::{Played, compare, play};
 use kernel_diff::{Engine, Error, Judgement, LoadOptions, Outcome, recorded};
 use program::Program;
 use serde::Serialize;
@@ -225,9 +225,14 @@ impl Diff {
     /// The runs of an object that begin with this program, on every engine.
     fn runs(&mut self, entry: &Entry, programs: &[Program], program: &Program, line: &mut Line) -> Outcome {
         let mut all = Outcome::Agree;
-        for run in entry.object.runs.iter().filter(|r| r.steps.first().is_some_and(|s| s.program == program.name)) {
+        for run in entry
+            .object
+            .runs
+            .iter()
+            .filter(|r| r.steps.first().is_some_and(|s| s.program.as_deref() == Some(&program.name)))
+        {
             let reference = self.kernel_plays(entry, programs, run);
-            let expected: Vec<u32> = run.steps.iter().map(|s| s.returns as u32).collect();
+            let expected: Vec<u32> = run.steps.iter().filter_map(|s| s.returns).map(|n| n as u32).collect();
             let shown = match &reference {
                 Ok(p) => returns(p),
                 // What the author expects stands in for a kernel that cannot run it.

@@ -15,7 +15,7 @@ use program::Program;
 
 use crate::engine::Error;
 use crate::judgement::Judgement;
-use crate::{corpus_input, raw, shape};
+use crate::{canonical, raw, shape};
 
 /// What does not fit is not recorded: the kernel keeps the end of a longer log.
 const LOG_SIZE: usize = 4 << 20;
@@ -149,17 +149,19 @@ fn run(entry: &Entry, run: &corpus::Run) -> Result<RunOutcome, Error> {
     let mut object = open(entry)?;
     select(&mut object, &names);
     let object = object.load().map_err(|e| Error::unsupported(format!("the object does not load: {e}")))?;
-    for element in &run.maps {
-        let map = object.maps().find(|m| m.name() == element.map.as_str());
-        let map = map.ok_or_else(|| Error::unsupported(format!("no map `{}`", element.map)))?;
-        let value = element.value.as_deref().unwrap_or_default();
-        map.update(&element.key, value, MapFlags::ANY)
-            .map_err(|e| Error::unsupported(format!("map `{}` takes no preset: {e}", element.map)))?;
+    for preset in &run.maps {
+        let map = object.maps().find(|m| m.name() == preset.map.as_str());
+        let map = map.ok_or_else(|| Error::unsupported(format!("no map `{}`", preset.map)))?;
+        for entry in &preset.entries {
+            map.update(&entry.key.0, &entry.value.0, MapFlags::ANY)
+                .map_err(|e| Error::unsupported(format!("map `{}` takes no preset: {e}", preset.map)))?;
+        }
     }
     let mut steps = Vec::new();
     for step in &run.steps {
-        let program = object.progs_mut().find(|p| p.name() == step.program.as_str());
-        let program = program.ok_or_else(|| Error::unsupported(format!("no program `{}`", step.program)))?;
+        let name = step.program.as_deref().unwrap_or_default();
+        let program = object.progs_mut().find(|p| p.name() == name);
+        let program = program.ok_or_else(|| Error::unsupported(format!("no program `{name}`")))?;
         steps.push(execute(&program, step)?);
     }
     let events = events(&object)?;
@@ -173,7 +175,7 @@ fn execute(program: &ProgramMut<'_>, step: &corpus::Step) -> Result<recorded::St
     let prog_type = program.prog_type() as u32;
     let shape = shape::of(prog_type).ok_or_else(|| Error::unsupported("the kernel has no test run for this type"))?;
     let typed = Program { prog_type, ..Program::default() };
-    let mut input = raw::input(&typed, &shape, &corpus_input::input(step)?)?;
+    let mut input = raw::input(&typed, &shape, &step.input())?;
     // The classifiers' context comes back; give one even where the step says nothing.
     let is_classifier = matches!(shape.name, "sched_cls" | "sched_act");
     if is_classifier && input.ctx.is_none() {
@@ -257,5 +259,5 @@ fn contents(map: &libbpf_rs::Map<'_>) -> Result<Option<recorded::Map>, Error> {
     }
     let name = map.name().to_string_lossy().into_owned();
     let dump = crate::input::MapDump { name, entries: Some(entries), per_cpu };
-    Ok(corpus_input::recorded_map(&dump, map_type as u32, map.value_size() as usize))
+    Ok(canonical::recorded_map(&dump, map_type as u32, map.value_size() as usize))
 }

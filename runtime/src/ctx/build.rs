@@ -249,6 +249,8 @@ fn argument(objects: &mut Objects, value: &Argument) -> Result<u64, ObjectError>
         Argument::Number(n) => Ok(*n as u64),
         Argument::Text(text) => objects.string(text),
         Argument::Memory { bytes } => objects.bytes(&bytes.0),
+        // A step that has become an input has an address in its place.
+        Argument::User { user } => Err(ObjectError::UserText(user.clone())),
         Argument::Object { struct_name, fields } => objects.make(struct_name, fields),
     }
 }

@@ -3,7 +3,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::input::UserMemory;
+use crate::packet;
+use crate::step::UserMemory;
 
 /// Bytes from a literal. Items are separated by white space:
 ///
@@ -13,10 +14,15 @@ use crate::input::UserMemory;
 /// - `ip:10.0.0.1`, `ip6:fe80::1`, `mac:02:00:00:00:00:01`
 /// - `text:abc` (no NUL added), `text16:abc` (padded with NULs to 16 bytes; too long is an error)
 /// - `zero:12`: that many zero bytes
+/// - `eth/ip(src=10.0.0.1)/udp(dport=53)/text:hello`: a packet of layers, see `packet`
 pub fn parse(literal: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     for item in literal.split_ascii_whitespace() {
-        push(item, &mut bytes).ok_or_else(|| complaint(item, literal))?;
+        if packet::is_layers(item) {
+            bytes.extend(packet::build(item)?);
+        } else {
+            push(item, &mut bytes).ok_or_else(|| complaint(item, literal))?;
+        }
     }
     Ok(bytes)
 }
@@ -27,7 +33,7 @@ pub fn parse_with_user(literal: &str, memory: &mut UserMemory) -> Result<Vec<u8>
     for item in literal.split_ascii_whitespace() {
         match item.strip_prefix("user:") {
             Some(text) => bytes.extend(memory.put(text).to_le_bytes()),
-            None => push(item, &mut bytes).ok_or_else(|| complaint(item, literal))?,
+            None => bytes.extend(parse(item)?),
         }
     }
     Ok(bytes)

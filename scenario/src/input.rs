@@ -1,15 +1,19 @@
-//! An input: everything that decides what a run does, readable and writable as JSON or TOML. Not here: turning it into memory (`ctx::build`,
-//! `session`).
+//! An input: everything that decides what a run does, with every text resolved into bytes. Not here: the language that people write it in
+//! (`step`), and turning it into memory (`runtime`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::literal;
 use crate::world::Values;
 
-/// Bytes, written as hex (`"de ad be ef"`, `"0xdeadbeef"`), as a list of numbers, or `{text = "..."}`, `{u32 = 5}`, `{u64 = 5}`, `{zero = 16}`.
+/// Bytes, written as hex (`"de ad be ef"`, `"0xdeadbeef"`), as a literal (`"be16:53 ip:10.0.0.1"`, see `literal`), as a list of numbers, or
+/// `{text = "..."}`, `{u32 = 5}`, `{u64 = 5}`, `{zero = 16}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Blob(pub Vec<u8>);
 
@@ -32,6 +36,33 @@ impl Blob {
     }
 }
 
+impl JsonSchema for Blob {
+    fn schema_name() -> Cow<'static, str> {
+        "Bytes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Bytes: hex digits, a literal such as \"be16:53 ip:10.0.0.1 zero:4\", a list of numbers, or a table with text, u16, u32, u64, zero",
+            "anyOf": [
+                { "type": "string" },
+                { "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": 255 } },
+                {
+                    "type": "object",
+                    "properties": {
+                        "text": { "type": "string" },
+                        "u16": { "type": "integer" },
+                        "u32": { "type": "integer" },
+                        "u64": { "type": "integer" },
+                        "zero": { "type": "integer" },
+                    },
+                    "additionalProperties": false,
+                },
+            ],
+        })
+    }
+}
+
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(&self.to_hex())
@@ -45,11 +76,16 @@ impl<'de> Deserialize<'de> for Blob {
             type Value = Blob;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("bytes: hex digits, a list of numbers, or a table with one of text, u16, u32, u64, zero")
+                f.write_str(
+                    "bytes: hex digits, a literal like `be16:53 zero:4`, a list of numbers, or a table with one of text, u16, u32, u64, zero",
+                )
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Blob, E> {
-                Blob::from_hex(text).ok_or_else(|| E::custom(format!("not hex digits: {text:?}")))
+                match Blob::from_hex(text) {
+                    Some(bytes) => Ok(bytes),
+                    None => literal::parse(text).map(Blob).map_err(E::custom),
+                }
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Blob, A::Error> {
@@ -86,7 +122,7 @@ impl<'de> Deserialize<'de> for Blob {
 }
 
 /// A value of a context field or kernel object member.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum FieldValue {
     Bool(bool),
@@ -109,7 +145,7 @@ impl FieldValue {
 }
 
 /// An argument of a tracing program: a number, or a pointer to a kernel object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Argument {
     Number(i64),
@@ -127,11 +163,15 @@ pub enum Argument {
     Memory {
         bytes: Blob,
     },
+    /// A pointer to text in user memory: `{user = "/etc/passwd"}`. A number once a step has become an input.
+    User {
+        user: String,
+    },
 }
 
-/// Contents of a map before the run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Contents of a map before the run: one element (`map`, `key`, `value`) or several (`map`, `entries`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "Written")]
 pub struct MapPreset {
     pub map: String,
     pub entries: Vec<Entry>,
@@ -141,8 +181,31 @@ pub struct MapPreset {
     pub samples: Vec<Blob>,
 }
 
+/// A preset as people write it.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    map: String,
+    key: Option<Blob>,
+    value: Option<Blob>,
+    slot: Option<String>,
+    entries: Vec<Entry>,
+    readers: bool,
+    samples: Vec<Blob>,
+}
+
+impl From<Written> for MapPreset {
+    fn from(written: Written) -> Self {
+        let Written { map, key, value, slot, mut entries, readers, samples } = written;
+        if key.is_some() || value.is_some() || slot.is_some() {
+            entries.push(Entry { key: key.unwrap_or_default(), value: value.unwrap_or_default(), slot });
+        }
+        Self { map, entries, readers, samples }
+    }
+}
+
 /// One element: value as BPF_MAP_UPDATE_ELEM takes it; a per-cpu map also takes one CPU's value, which then stands for all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Entry {
     pub key: Blob,

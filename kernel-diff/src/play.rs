@@ -1,15 +1,14 @@
-//! Runs of the corpus on any engine: fresh maps, presets, steps with several programs of one object, and what they leave behind. What a
-//! step gives to a program is in `corpus_input`; what engines do is theirs.
+//! A scenario on any engine: fresh maps, presets, steps with several programs of one object, and what they leave behind. What a step
+//! gives to a program is the scenario's matter; what engines do is theirs.
 
 use std::collections::BTreeMap;
 
-use corpus::manifest::Run;
+use ::scenario::{Scenario, Step};
 use corpus::recorded;
 use program::{Program, SlotInit};
-use runtime::Input;
 use runtime::input::{Blob, Entry, MapPreset};
 
-use crate::corpus_input::{input, presets, recorded_map, recorded_name};
+use crate::canonical::{recorded_map, recorded_name};
 use crate::engine::{Engine, Error, LoadOptions, Loaded};
 use crate::input::{Event, Output};
 use crate::outcome::{self, Difference, Outcome};
@@ -24,10 +23,10 @@ pub struct Played {
 }
 
 /// Plays a run on an engine. `programs` are all programs of the object.
-pub fn play(engine: &mut dyn Engine, programs: &[Program], run: &Run) -> Result<Played, Error> {
+pub fn play(engine: &mut dyn Engine, programs: &[Program], run: &Scenario) -> Result<Played, Error> {
     engine.forget_maps();
     let mut loaded: BTreeMap<&str, (&Program, Box<dyn Loaded>)> = BTreeMap::new();
-    for name in needed(programs, run) {
+    for name in needed(programs, run)? {
         let program = programs.iter().find(|p| p.name == name);
         let program = program.ok_or_else(|| Error::unsupported(format!("no program `{name}`")))?;
         let load = engine.load(program, &LoadOptions::with_level(0))?;
@@ -36,11 +35,13 @@ pub fn play(engine: &mut dyn Engine, programs: &[Program], run: &Run) -> Result<
         loaded.insert(&program.name, (program, ready));
     }
     let mut played = Played::default();
-    let mut first = [presets(&run.maps), slots(programs)].concat();
+    let mut first = [run.maps.clone(), slots(programs)].concat();
     for step in &run.steps {
-        let program = loaded.get_mut(step.program.as_str());
-        let (_, program) = program.ok_or_else(|| Error::unsupported(format!("no program `{}`", step.program)))?;
-        let given = Input { maps: std::mem::take(&mut first), ..input(step)? };
+        let name = target(programs, step)?;
+        let program = loaded.get_mut(name);
+        let (_, program) = program.ok_or_else(|| Error::unsupported(format!("no program `{name}`")))?;
+        let mut given = step.input();
+        given.maps = [std::mem::take(&mut first), given.maps].concat();
         let mut output = program.run(&given, 1)?;
         played.events.append(&mut output.events);
         played.steps.push(output);
@@ -55,15 +56,28 @@ pub fn play(engine: &mut dyn Engine, programs: &[Program], run: &Run) -> Result<
 }
 
 /// Programs that the steps run, and those that sit in slots of the maps.
-fn needed(programs: &[Program], run: &Run) -> Vec<String> {
-    let steps = run.steps.iter().map(|s| s.program.clone());
-    let given = run.maps.iter().filter_map(|m| m.slot.clone());
+fn needed(programs: &[Program], run: &Scenario) -> Result<Vec<String>, Error> {
+    let steps = run.steps.iter().map(|s| target(programs, s).map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
+    let presets = run.maps.iter().chain(run.steps.iter().flat_map(|s| &s.maps));
+    let given = presets.flat_map(|m| &m.entries).filter_map(|e| e.slot.clone());
     let own = slots(programs).into_iter().flat_map(|p| p.entries).filter_map(|e| e.slot);
     let mut names: Vec<String> = given.chain(own).filter(|n| programs.iter().any(|p| p.name == *n)).collect();
     names.extend(steps);
     names.sort();
     names.dedup();
-    names
+    Ok(names)
+}
+
+/// The program that a step runs: the one that it names, or the only one.
+pub fn target<'a>(programs: &'a [Program], step: &'a Step) -> Result<&'a str, Error> {
+    match (&step.program, programs) {
+        (Some(name), _) => Ok(name),
+        (None, [one]) => Ok(&one.name),
+        (None, _) => {
+            let names: Vec<&str> = programs.iter().map(|p| p.name.as_str()).collect();
+            Err(Error::unsupported(format!("a step names no `program`; there are {}", names.join(", "))))
+        }
+    }
 }
 
 /// Slots that the object itself fills with programs.
