@@ -230,6 +230,10 @@ impl Emitter<'_> {
         at
     }
 
+    pub fn constant_fp(&self) -> bool {
+        self.constant_fp
+    }
+
     pub fn trap_here(&mut self, trap: Trap) {
         let (desc, stub) = (Desc::trap(self.slot, trap), self.stubs.trap);
         dynasm!(self.a

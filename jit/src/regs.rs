@@ -13,7 +13,8 @@ pub(crate) const R9: u8 = 9;
 pub(crate) const R10: u8 = 10;
 /// Scratch: everything else.
 pub(crate) const R11: u8 = 11;
-// r12 always holds the address of the `State`.
+/// The address of the `State`, always.
+pub(crate) const R12: u8 = 12;
 
 /// The machine register of a BPF register. Decoded instructions have none beyond r10.
 pub(crate) fn reg(bpf: u8) -> u8 {

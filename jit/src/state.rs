@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub args: [u64; 5],
     /// r10 of the frame that calls.
     pub fp: u64,
+    /// What is left of `may_goto`'s counter, in programs whose r10 is not the top of their frame.
+    pub loops: u64,
     pub windows: [Window; 11],
     /// Bit N: window N has limits.
     pub dirty: u32,
@@ -46,6 +48,7 @@ pub(crate) const STATUS: i32 = offset_of!(State, status) as i32;
 pub(crate) const RET: i32 = offset_of!(State, ret) as i32;
 pub(crate) const HOST_RSP: i32 = offset_of!(State, host_rsp) as i32;
 pub(crate) const ARGS: i32 = offset_of!(State, args) as i32;
+pub(crate) const LOOPS: i32 = offset_of!(State, loops) as i32;
 pub(crate) const FP: i32 = offset_of!(State, fp) as i32;
 
 /// Offset of the start of the window of a BPF register.
@@ -69,6 +72,7 @@ impl State {
             host_rsp: 0,
             args,
             fp,
+            loops: 0,
             windows: [Window::default(); 11],
             dirty: 0,
             fault: None,

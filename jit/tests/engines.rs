@@ -318,3 +318,10 @@ fn image_or_skip(insns: Vec<Insn>) -> Option<Arc<Image>> {
     let program = program::Program { insns, prog_type: 31, ..program::Program::default() };
     Image::new(&program, &mut runtime::Maps::default(), &Options::default()).ok()
 }
+
+/// No verifier lets such programs through; they are run all the same, and must not reach our own memory.
+#[test]
+fn a_frame_pointer_that_is_written_is_no_place_for_counters() {
+    assert_eq!(run("r10 = 4096\n may_goto pc+0\n r0 = 0\n exit"), Ok(0));
+    assert_eq!(run("r10 = r1\n call pc+2\n may_goto pc+0\n exit\n may_goto pc+0\n r10 += 8\n r0 = 3\n exit"), Ok(3));
+}

@@ -9,7 +9,7 @@ pub use availability::{Availability, Column, HelperAvail, Need};
 pub use protos::PROTOS;
 
 use crate::lsm;
-use crate::profile::Version;
+use crate::profile::{Changes, Version};
 use crate::prog::{AttachType, D_PATH_TARGETS, ProgContext, ProgType};
 use crate::span::Span;
 
@@ -75,7 +75,7 @@ pub struct Proto {
     pub gpl_only: bool,
     /// Takes packet pointers where memory is asked for (in types that let helpers have them).
     pub pkt_access: bool,
-    pub might_sleep: bool,
+    pub sleeps: Sleeps,
     /// bpf_fastcall: keeps r1-r5, when the call is inlined.
     pub allow_fastcall: bool,
     pub ret: Ret,
@@ -91,6 +91,32 @@ impl Proto {
     pub fn name(&self) -> &'static str {
         protos::bare_name(self.id).unwrap_or("unknown")
     }
+
+    /// Whether a call in this program may sleep, as a kernel with these rules says.
+    pub fn might_sleep(&self, prog: &ProgContext<'_>, rules: &Changes) -> bool {
+        match self.sleeps {
+            Sleeps::Never => false,
+            Sleeps::ForLoaders => rules.loader_helpers_sleep,
+            Sleeps::InSleepable => rules.stack_helpers_sleep && prog.sleepable,
+            Sleeps::InSleepableProbe => {
+                rules.stack_helpers_sleep && prog.sleepable && prog.prog_type == ProgType::Kprobe
+            }
+            Sleeps::Always => true,
+        }
+    }
+}
+
+/// Whether a helper may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleeps {
+    Never,
+    /// Loaders' system calls: not all kernels say so.
+    ForLoaders,
+    /// Programs that may sleep get a variant that does.
+    InSleepable,
+    /// The same of kprobes and uprobes only.
+    InSleepableProbe,
+    Always,
 }
 
 /// One argument of a prototype.
@@ -344,7 +370,15 @@ mod tests {
         let xchg = proto(194, 'a').expect("kptr_xchg");
         assert_eq!(xchg.args[1], Arg { kind: ArgKind::BtfOfKptr, nullable: true, release: true });
         assert!(xchg.effects.contains(Effects::ACQUIRE));
-        assert!(proto(148, 'a').is_some_and(|p| p.might_sleep));
+        assert!(proto(148, 'a').is_some_and(|p| p.sleeps == Sleeps::Always));
+        let sleepers = |id| {
+            let proto = proto(id, 'a').expect("a row");
+            let asleep = |ty| ProgContext { sleepable: true, ..ProgContext::of(ty) };
+            let rules = Changes::of(Version::REFERENCE);
+            [ProgContext::of(ProgType::Kprobe), asleep(ProgType::Kprobe), asleep(ProgType::Syscall)]
+                .map(|p| proto.might_sleep(&p, &rules))
+        };
+        assert_eq!((sleepers(67), sleepers(141)), ([false, true, false], [false, true, true]));
         assert!(proto(8, 'b').is_some_and(|p| p.allow_fastcall && p.ret_range == RetRange::Cpu));
         assert_eq!(protos_of(107).iter().filter(|p| p.span.holds(Version::REFERENCE)).count(), 3);
     }

@@ -334,7 +334,7 @@ rejections! {
     "BV0404" HelperNotOffered { func: HelperName } EINVAL, "program of this type cannot use helper {func}\n";
     "BV0405" HelperGplOnly EINVAL, "cannot call GPL-restricted function from non-GPL compatible program\n";
     "BV0406" HelperNotInProbe EINVAL, "helper call is not allowed in probe\n";
-    "BV0407" HelperSleeps EINVAL, "helper call might sleep in a non-sleepable prog\n";
+    "BV0407" HelperSleeps { func: HelperName } EINVAL, "helper call might sleep in a non-sleepable prog\n";
     "BV0408" HelperSleepsInRegion { func: HelperName, region: &'static str } EINVAL, "sleepable helper {func} in {region}\n";
     "BV0409" HelperMapType { map_type: u32, func: HelperName } EINVAL, "cannot pass map_type {map_type} into func {func}\n";
     "BV0410" SockmapUpdate EINVAL, "cannot update sockmap in this context\n";
@@ -486,6 +486,7 @@ rejections! {
     "BV0750" BtfUser { reg: u8, name: String, off: i32 } EACCES, "R{reg} is ptr_{name} access user memory: off={off}\n";
     "BV0751" BtfPercpu { reg: u8, name: String, off: i32 } EACCES, "R{reg} is ptr_{name} access percpu memory: off={off}\n";
     "BV0752" BtfReadOnly EACCES, "only read is supported\n";
+    "BV0763" BtfArgReadOnly { reg: u8, name: String, off: i32, size: u32 } EACCES, "only read is supported\n";
     "BV0753" ObjectField { what: &'static str } EACCES, "direct access to {what} is disallowed\n";
     "BV0758" DummyOpsState EACCES, "only access to bpf_dummy_ops_state is supported\n";
     "BV0759" WriteBeyondState { off: u32, size: u32 } EACCES, "write access at off {off} with size {size}\n";
@@ -527,6 +528,7 @@ rejections! {
     "BV1027" KfuncStr { arg: usize } EINVAL, "arg#{arg} doesn't point to a const string\n";
     "BV1028" KfuncLockArg { arg: usize } EINVAL, "arg#{arg} doesn't point to map value or allocated object\n";
     "BV1029" KfuncNoFunc { arg: usize } EINVAL, "arg{arg} expected pointer to func\n";
+    "BV1073" KfuncKernCtx { id: u32 } EINVAL, "kern ctx type id {id} is not a struct\n";
     "BV1030" KfuncNoCtx { arg: usize, ty: RegType } EINVAL, "arg#{arg} expected pointer to ctx, but got {ty}\n";
     "BV1031" KfuncObjectDrop { arg: usize, percpu: &'static str } EINVAL, "arg#{arg} expected for bpf_{percpu}obj_drop_impl()\n";
     "BV1032" KfuncNoObject { arg: usize } EINVAL, "arg#{arg} expected pointer to allocated object\n";

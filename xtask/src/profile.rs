@@ -13,6 +13,8 @@ mod maps;
 mod offers;
 mod record;
 mod rules;
+#[cfg(feature = "live")]
+mod calls;
 mod subjects;
 mod sys;
 #[cfg(feature = "live")]
@@ -51,7 +53,7 @@ pub struct Options {
     /// Write the kernel's BTF to this file, compressed as profiles have it
     #[arg(long)]
     save_btf: Option<PathBuf>,
-    /// Only these tables: helpers, helper-args, helper-results, ctx, kfuncs, rules, maps, map-use, targets
+    /// Only these tables: helpers, helper-args, helper-results, ctx, kfuncs, rules, calls, maps, map-use, targets
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Print at most this many disagreements per table
@@ -157,6 +159,8 @@ fn ask_running_kernel(options: &Options) -> Result<()> {
         ("ctx", ctx::compare),
         ("kfuncs", kfuncs::compare),
         ("rules", rules::compare),
+        #[cfg(feature = "live")]
+        ("calls", calls::compare),
         ("maps", maps::compare),
         ("map-use", map_use::compare),
         #[cfg(feature = "live")]

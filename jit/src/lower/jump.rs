@@ -3,8 +3,9 @@
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use isa::{Decoded, JumpOp, Rhs, Width};
 
-use crate::emit::Emitter;
-use crate::regs::reg;
+use crate::emit::{Emitter, Mem};
+use crate::regs::{R12, reg};
+use crate::state::LOOPS;
 
 /// How often `may_goto` falls through in one call of a function (the kernel's limit of a loop).
 const MAX_LOOPS: i32 = 8 * 1024 * 1024;
@@ -12,9 +13,19 @@ const MAX_LOOPS: i32 = 8 * 1024 * 1024;
 /// Where the counter of `may_goto` is, from r10: in the gap above the frame, which no access of a program reaches.
 const LOOP_COUNTER: i32 = 64;
 
+/// Each frame has a counter. Where r10 may be anything, it is no place to keep one: all functions of the program share one then, that
+/// starts anew whenever a function is entered.
+fn loop_counter(e: &Emitter<'_>) -> Mem {
+    match e.constant_fp() {
+        true => Mem { base: reg(isa::consts::REG_FP), disp: LOOP_COUNTER },
+        false => Mem { base: R12, disp: LOOPS },
+    }
+}
+
 /// Emitted where a function is entered, in programs with a `may_goto` somewhere.
 pub(crate) fn prologue(e: &mut Emitter<'_>) {
-    dynasm!(e.a ; .arch x64 ; mov QWORD [rbp + LOOP_COUNTER], MAX_LOOPS);
+    let m = loop_counter(e);
+    dynasm!(e.a ; .arch x64 ; mov QWORD [Rq(m.base) + m.disp], MAX_LOOPS);
 }
 
 pub(super) fn exit(e: &mut Emitter<'_>) {
@@ -31,11 +42,12 @@ pub(super) fn always(e: &mut Emitter<'_>, d: &Decoded) {
 
 pub(super) fn may_goto(e: &mut Emitter<'_>, d: &Decoded) {
     let go_on = e.a.new_dynamic_label();
+    let m = loop_counter(e);
     dynasm!(e.a
         ; .arch x64
-        ; sub QWORD [rbp + LOOP_COUNTER], 1
+        ; sub QWORD [Rq(m.base) + m.disp], 1
         ; jns =>go_on
-        ; mov QWORD [rbp + LOOP_COUNTER], 0
+        ; mov QWORD [Rq(m.base) + m.disp], 0
     );
     always(e, d);
     dynasm!(e.a ; .arch x64 ; =>go_on);

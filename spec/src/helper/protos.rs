@@ -4,6 +4,7 @@
 
 use super::{
     AllowCheck, Arg, ArgKind, DynptrKind, Effects, HelperId, MemAccess, MemSize, Proto, Ret, RetKind, RetRange,
+    Sleeps,
 };
 use crate::span::Span;
 
@@ -150,7 +151,7 @@ const fn p(id: HelperId, variant: char, ret: Ret, args: [Arg; 5]) -> Proto {
         variant,
         gpl_only: false,
         pkt_access: false,
-        might_sleep: false,
+        sleeps: Sleeps::Never,
         allow_fastcall: false,
         ret,
         args,
@@ -173,7 +174,12 @@ impl Proto {
     }
 
     const fn sleeps(mut self) -> Proto {
-        self.might_sleep = true;
+        self.sleeps = Sleeps::Always;
+        self
+    }
+
+    const fn sleeps_in(mut self, programs: Sleeps) -> Proto {
+        self.sleeps = programs;
         self
     }
 
@@ -286,7 +292,7 @@ pub const PROTOS: &[Proto] = &[
     p(64, 'a', INT, [CTX, read(3), SIZE, __, __]), // bind
     p(65, 'a', INT, [CTX, ANY, __, __, __]).fx(Effects::CHANGES_PKT), // xdp_adjust_tail
     p(66, 'a', INT, [CTX, ANY, write(4), SIZE, ANY]), // skb_get_xfrm_state
-    p(67, 'a', INT, [CTX, write(3), SIZE0, ANY, __]).gpl().range(RetRange::ErrorOrSize), // get_stack
+    p(67, 'a', INT, [CTX, write(3), SIZE0, ANY, __]).gpl().range(RetRange::ErrorOrSize).sleeps_in(Sleeps::InSleepableProbe), // get_stack
     p(68, 'a', INT, [CTX, ANY, write(4), SIZE, ANY]), // skb_load_bytes_relative
     p(69, 'a', INT, [CTX, read(3), SIZE, ANY, __]).gpl().until(6, 16), // fib_lookup
     p(69, 'a', INT, [CTX, update(3), SIZE, ANY, __]).gpl().since(6, 16), // fib_lookup
@@ -381,7 +387,7 @@ pub const PROTOS: &[Proto] = &[
     p(139, 'a', btf_ret("tcp_request_sock", false).or_null(), [BTF_SK, __, __, __, __]).fx(Effects::PTR_CAST), // skc_to_tcp_request_sock
     p(140, 'a', btf_ret("udp6_sock", false).or_null(), [BTF_SK, __, __, __, __]).fx(Effects::PTR_CAST), // skc_to_udp6_sock
     p(141, 'a', INT, [btf("task_struct"), write(3), SIZE0, ANY, __]).until(6, 1), // get_task_stack
-    p(141, 'a', INT, [btf("task_struct"), write(3), SIZE0, ANY, __]).range(RetRange::ErrorOrSize).since(6, 1), // get_task_stack
+    p(141, 'a', INT, [btf("task_struct"), write(3), SIZE0, ANY, __]).range(RetRange::ErrorOrSize).sleeps_in(Sleeps::InSleepable).since(6, 1), // get_task_stack
     p(142, 'a', INT, [CTX, read(3), SIZE, ANY, __]).until(6, 1), // load_hdr_opt
     p(142, 'a', INT, [CTX, update(3), SIZE, ANY, __]).since(6, 1), // load_hdr_opt
     p(143, 'a', INT, [CTX, read(3), SIZE, ANY, __]).fx(Effects::CHANGES_PKT), // store_hdr_opt
@@ -414,9 +420,9 @@ pub const PROTOS: &[Proto] = &[
     p(164, 'a', INT, [MAP, FUNC, STACK.or_null(), ANY, __]).fx(Effects::SYNC_CALLBACK), // for_each_map_elem
     p(165, 'a', INT, [read(2).or_null(), SIZE0, STR, read(5).or_null(), SIZE0]).gpl().until(6, 16), // snprintf
     p(165, 'a', INT, [update(2).or_null(), SIZE0, STR, read(5).or_null(), SIZE0]).gpl().since(6, 16), // snprintf
-    p(166, 'a', INT, [ANY, read(3), SIZE, __, __]), // sys_bpf
-    p(167, 'a', INT, [read(2), SIZE, ANY, ANY, __]), // btf_find_by_name_kind
-    p(168, 'a', INT, [ANY, __, __, __, __]), // sys_close
+    p(166, 'a', INT, [ANY, read(3), SIZE, __, __]).sleeps_in(Sleeps::ForLoaders), // sys_bpf
+    p(167, 'a', INT, [read(2), SIZE, ANY, ANY, __]).sleeps_in(Sleeps::ForLoaders), // btf_find_by_name_kind
+    p(168, 'a', INT, [ANY, __, __, __, __]).sleeps_in(Sleeps::ForLoaders), // sys_close
     p(169, 'a', INT, [TIMER, MAP, ANY, __, __]).gpl(), // timer_init
     p(170, 'a', INT, [TIMER, FUNC, __, __, __]).gpl().fx(Effects::ASYNC_CALLBACK), // timer_set_callback
     p(171, 'a', INT, [TIMER, ANY, ANY, __, __]).gpl(), // timer_start

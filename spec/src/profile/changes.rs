@@ -189,7 +189,25 @@ Changes {
     /// Whether a kfunc that sleeps may be called is asked before its arguments are looked at.
     kfunc_sleep_first "6.12.117";
     /// Every kfunc takes only pointers that are known to be good, not NULL; before, those that are registered so.
-    kfuncs_trust_nobody "7.0.13";
+    kfuncs_trust_nobody "6.18.44 7.0.13";
+    /// A struct that a kfunc takes as plain memory, without a size beside it, must be a trusted pointer, too.
+    memory_is_trusted "6.18.44 7.0.13";
+    /// A kernel object as memory that a function may write to counts as written; before, as read only.
+    object_args_written "6.18.44";
+    /// Such a struct need not be trusted (once more).
+    structs_are_memory "7.0.13";
+    /// The system calls of loaders count as helpers that sleep.
+    loader_helpers_sleep "6.12.117 6.18.44";
+    /// Reading a task's stack sleeps in programs that may sleep.
+    stack_helpers_sleep "6.12.117 6.18.44";
+    /// Open regions are named after what is still held where a program ends; before, first.
+    held_before_regions "6.16.12";
+    /// A cgroup program's bpf_set_retval takes numbers only, and of most hooks errors only.
+    set_retval_checked "7.2.13";
+    /// bpf_kptr_xchg takes fields of kernel objects.
+    kptrs_in_kernel_objects "7.2.13";
+    /// An array made as a template of inner maps is not known to have an element, as inner maps may be shorter.
+    inner_arrays_vary "6.18.44";
     /// Division and modulo by a known number keep bounds.
     division_tracked "7.0.13";
     /// A pointer has one offset, not a fixed and a variable part: it is compared, checked and printed as one.

@@ -78,6 +78,7 @@ const BTF_SOCK_COMMONS: &[RegType] =
 const FULL_SOCKS: &[RegType] = &[plain(Kind::Sock)];
 pub(super) const BTF_POINTERS: &[RegType] = &[BTF_PLAIN, BTF_TRUSTED, BTF_RCU];
 const VALUE_OR_OBJECT: &[RegType] = &[plain(Kind::MapValue), BTF_ALLOC];
+const KPTR_PLACES: &[RegType] = &[plain(Kind::MapValue), BTF_ALLOC, BTF_PLAIN, BTF_RCU];
 const RINGBUF_MEM: &[RegType] = &[flagged(Kind::Mem, Flags::RINGBUF)];
 const PERCPU_POINTERS: &[RegType] = &[
     flagged(Kind::Btf, Flags::PERCPU),
@@ -200,8 +201,10 @@ impl Verifier<'_> {
     /// The register's type is in the kind's list, and a BTF pointer points to the wanted type.
     fn check_arg_type(&mut self, regno: u8, arg: Arg, call: &HelperCall) -> R {
         let reg = self.reg(regno);
-        let mut list =
+        let list =
             if self.profile.changes.trusted_pointers { accepted(arg.kind) } else { accepted_early(arg.kind) };
+        let more_places = arg.kind == ArgKind::KptrDest && self.profile.changes.kptrs_in_kernel_objects;
+        let mut list = if more_places { KPTR_PLACES } else { list };
         if list == MEMORY && self.profile.changes.ctx_as_memory {
             list = MEMORY_OR_CTX;
         }

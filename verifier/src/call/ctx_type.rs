@@ -30,6 +30,17 @@ pub(crate) fn context_struct(ty: ProgType) -> Option<(&'static str, &'static str
     })
 }
 
+/// What the context is to the kernel, as its own table has it.
+pub(crate) fn kernels_context(btf: &Btf, ty: ProgType) -> Option<u32> {
+    let table = btf.find_by_name_kind("bpf_ctx_convert", Kind::Struct)?;
+    Some(btf.find_member(table, &format!("BPF_PROG_TYPE_{}_kern", ty.name()))?.type_id)
+}
+
+/// Whether some programs have this as their context.
+pub(crate) fn is_some_context(btf: &Btf, pointee: u32) -> bool {
+    ProgType::ALL.iter().any(|&ty| is_context(btf, pointee, ty))
+}
+
 /// Kernel structs that stand for a context struct where kernel types are written.
 fn projects(user: &str, name: &str) -> bool {
     matches!((user, name), ("__sk_buff", "sk_buff") | ("xdp_md", "xdp_buff"))

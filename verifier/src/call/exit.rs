@@ -19,6 +19,7 @@ pub enum Context {
     Subprogram,
     Callback,
     AsyncCallback,
+    SetRetval,
 }
 
 impl fmt::Display for Context {
@@ -28,6 +29,7 @@ impl fmt::Display for Context {
             Context::Subprogram => "At subprogram exit",
             Context::Callback => "At callback return",
             Context::AsyncCallback => "At async callback return",
+            Context::SetRetval => "At bpf_set_retval",
         })
     }
 }
@@ -70,7 +72,7 @@ impl Verifier<'_> {
     pub fn check_exit(&mut self, insn: Insn) -> R<Flow> {
         form::fields(insn)?;
         let outermost = self.cur.frames.len() == 1;
-        self.check_resources(false, outermost, "BPF_EXIT instruction in main prog")?;
+        self.check_resources(false, outermost, crate::call::EXIT)?;
         if outermost {
             self.check_return_code(0)?;
             return Ok(Flow::End);
@@ -153,7 +155,7 @@ impl Verifier<'_> {
     }
 
     /// A scalar inside the range; the register becomes precise before it is judged.
-    fn check_returned(&mut self, regno: u8, range: (i64, i64), is_32bit: bool, context: Context) -> R {
+    pub(super) fn check_returned(&mut self, regno: u8, range: (i64, i64), is_32bit: bool, context: Context) -> R {
         let reg = self.reg(regno);
         if reg.ty.kind != Kind::Scalar {
             return Err(Reject::ReturnNoScalar { context, what: "a known value", reg: regno, ty: reg.ty });
@@ -171,7 +173,7 @@ impl Verifier<'_> {
         }
     }
 
-    fn is_lsm_cgroup_void(&self) -> bool {
+    pub(super) fn is_lsm_cgroup_void(&self) -> bool {
         self.prog_type == ProgType::Lsm
             && self.attaches_as(AttachType::LsmCgroup)
             && spec::lsm::hook(self.prog_context().target, self.profile.version)

@@ -138,6 +138,9 @@ impl Verifier<'_> {
     /// First argument of kptr_xchg: a slot for an owned pointer.
     pub(super) fn check_kptr_dest(&mut self, regno: u8, call: &mut HelperCall) -> R {
         let reg = self.reg(regno);
+        if reg.ty.kind == Kind::Btf && !reg.ty.flags.has(Flags::ALLOC) {
+            return Err(Reject::unsupported("bpf_kptr_xchg with a field of a kernel object"));
+        }
         if let (Kind::MapValue, Ext::Map { map, uid }) = (reg.ty.kind, reg.ext) {
             if self.map(map).btf.is_none() {
                 return Err(Reject::FieldNoBtf { map: self.map_name(map), what: "bpf_kptr_xchg" });

@@ -1,5 +1,6 @@
 //! A helper call from its first check to R0. How arguments are judged is in `args`, map rules in `maps`, R0 in `ret`.
 
+use super::exit::Context;
 use super::{HelperName, id};
 use crate::call::field::KptrField;
 use crate::env::Verifier;
@@ -116,7 +117,7 @@ impl Verifier<'_> {
         if proto.allow_check.is_some_and(|c| !self.helper_check_passes(c)) {
             return Err(Reject::HelperNotInProbe);
         }
-        if proto.might_sleep {
+        if proto.might_sleep(&self.prog_context(), &self.profile.changes) {
             self.check_helper_may_sleep(func)?;
         }
         Ok(HelperCall::new(func, proto))
@@ -124,7 +125,7 @@ impl Verifier<'_> {
 
     fn check_helper_may_sleep(&self, func: HelperName) -> R {
         if !self.cur.can_sleep() {
-            return Err(Reject::HelperSleeps);
+            return Err(Reject::HelperSleeps { func });
         }
         match self.no_sleep_region() {
             Some(region) => Err(Reject::HelperSleepsInRegion { func, region: region.of_helper() }),
@@ -205,16 +206,27 @@ impl Verifier<'_> {
             id::DYNPTR_FROM_MEM if !self.reg(1).ty.is(Kind::MapValue) => {
                 Err(Reject::DynptrFromMem { ty: self.reg(1).ty })
             }
-            id::SET_RETVAL if self.prog_type == ProgType::Lsm && self.attaches_as(AttachType::LsmCgroup) => {
-                let void = spec::lsm::hook(self.prog_context().target, self.profile.version)
-                    .is_some_and(|h| h.returns == spec::lsm::Returns::Void);
-                if void { Err(Reject::LsmVoidRetval) } else { Ok(()) }
-            }
+            id::SET_RETVAL => self.check_set_retval(),
             id::PER_CPU_PTR | id::THIS_CPU_PTR if call.percpu_object => {
                 let is_struct =
                     call.percpu.is_some_and(|(b, t)| self.btf(b).is_some_and(|b| b.kind(t) == Some(btf::Kind::Struct)));
                 if is_struct { Ok(()) } else { Err(Reject::PercpuNoStruct) }
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a cgroup's hook may be made to return.
+    fn check_set_retval(&mut self) -> R {
+        let checked = self.profile.changes.set_retval_checked;
+        if checked && !self.reg(1).is_scalar() {
+            return Err(Reject::ArgNoScalar { reg: 1 });
+        }
+        if self.is_lsm_cgroup_void() {
+            return Err(Reject::LsmVoidRetval);
+        }
+        match spec::prog::set_retval_range(&self.prog_context(), self.profile.version) {
+            Some(range) if checked => self.check_returned(1, range, true, Context::SetRetval),
             _ => Ok(()),
         }
     }

@@ -79,6 +79,7 @@ impl fmt::Display for HelperName {
 /// What is reported as held at the wrong place.
 pub(crate) const LD_ABS: &str = "BPF_LD_[ABS|IND]";
 const TAIL_CALL: &str = "tail_call";
+pub(crate) const EXIT: &str = "BPF_EXIT instruction in main prog";
 
 /// `src_reg` of a call instruction: what kind of call it is.
 const SRC_HELPER: u8 = 0;

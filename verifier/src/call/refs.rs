@@ -94,10 +94,17 @@ impl Verifier<'_> {
         if regions && self.cur.active_locks > 0 {
             return Err(Reject::HeldInRegion { what, region: "bpf_spin_lock", times: 1 });
         }
-        self.check_references(exception, what)?;
-        if !regions {
-            return Ok(());
+        let held_first = self.profile.changes.held_before_regions || what != super::EXIT;
+        if held_first {
+            self.check_references(exception, what)?;
         }
+        if regions {
+            self.check_open_regions(what)?;
+        }
+        if held_first { Ok(()) } else { self.check_references(exception, what) }
+    }
+
+    fn check_open_regions(&self, what: &'static str) -> R {
         let region = if self.cur.active_irq_id != 0 {
             "bpf_local_irq_save"
         } else if self.cur.active_rcu > 0 {

@@ -9,6 +9,7 @@ use crate::reject::{R, Reject};
 use crate::value::Scalar;
 use btf::Kind as BtfKind;
 use spec::MapType;
+use spec::map::flags;
 use spec::helper::{Effects, RetKind, RetRange};
 
 /// Most negative error that a helper returns.
@@ -80,8 +81,10 @@ impl Verifier<'_> {
     fn set_map_value(&mut self, call: &HelperCall, null: Flags) -> R {
         let Some((map, uid)) = call.map else { return Err(Reject::bug("map value without map")) };
         let def = &self.map(map).def;
-        // An element of an array that surely exists.
-        let known = call.id() == id::MAP_LOOKUP_ELEM && call.known_key.is_some_and(|k| k < u64::from(def.max_entries));
+        // An element of an array that surely exists. One that stands for inner maps may be shorter than they are.
+        let fixed_size = def.map_flags & flags::INNER_MAP == 0 || !self.profile.changes.inner_arrays_vary;
+        let in_range = call.known_key.is_some_and(|k| k < u64::from(def.max_entries));
+        let known = call.id() == id::MAP_LOOKUP_ELEM && fixed_size && in_range;
         let null = if known { Flags::NONE } else { null };
         self.mark_pointer(0, RegType::of(Kind::MapValue).with(null));
         self.reg_mut(0).ext = Ext::Map { map, uid };

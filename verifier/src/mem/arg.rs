@@ -77,8 +77,14 @@ impl Verifier<'_> {
             }
             Kind::Stack => self.check_stack_arg(regno, reg, size, access, zero_allowed, raw),
             Kind::Btf if self.profile.changes.trusted_pointers => {
-                let q = Request { off: 0, ..request(regno, size, Access::Read) };
-                self.btf_access(&q)
+                let access = if self.profile.changes.object_args_written { access } else { Access::Read };
+                match self.btf_access(&request(regno, size, access)) {
+                    Err(Reject::BtfReadOnly) => {
+                        let name = reg.btf().map(|(btf, id)| self.btf_type_name(btf, id).to_owned()).unwrap_or_default();
+                        Err(Reject::BtfArgReadOnly { reg: regno, name, off: reg.off, size })
+                    }
+                    checked => checked,
+                }
             }
             Kind::Ctx if self.ctx_is_memory_arg() => {
                 if self.profile.changes.ctx_as_memory {

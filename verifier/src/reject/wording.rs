@@ -111,6 +111,11 @@ wordings! {
     from(7, 2), Reject::KfuncMemoryPair { arg, size, .. } =>
         "arg{arg} and arg{size} memory, len pair leads to invalid memory access\n";
     before(6, 12), Reject::TooManyMaps => "";
+    from(7, 2), Reject::BtfArgReadOnly { reg, name, off, size } =>
+        "R{reg} cannot write into ptr_{name} at off={off} size={size}\n";
+    from(7, 2), Reject::FuncIpAttach { func } =>
+        "func {func} supported only for fentry/fexit/fsession/fmod_ret programs\n";
+    from(7, 2), Reject::HelperSleeps { func } => "sleepable helper {func} in non-sleepable prog\n";
     before(6, 12), Reject::HelperNotOffered { func } => "unknown func {func}\n";
 }
 

@@ -32,7 +32,7 @@ pub fn compare(kernel: &mut Kernel, profile: &Profile) -> Result<Tally> {
     for proto in PROTOS.iter().filter(|p| p.span.holds(profile.version)) {
         let offered = |s: &&Subject| {
             let offer = profile.helper(s.prog, proto.id);
-            let sleeps = !proto.might_sleep || s.prog.sleepable;
+            let sleeps = !proto.might_sleep(&s.prog, &profile.changes) || s.prog.sleepable;
             let allowed = proto.allow_check.is_none_or(|c| c.passes(&s.prog, profile.version));
             sleeps && allowed && matches!(offer, HelperAvail::Yes { proto: p, .. } if p.variant == proto.variant)
         };

@@ -145,7 +145,7 @@ fn predicted(profile: &Profile, subject: &Subject, license: &str, id: HelperId, 
         Gets::NeedsGpl
     } else if proto.allow_check.is_some_and(|check| !check.passes(&subject.prog, profile.version)) {
         Gets::FailsAllowCheck
-    } else if proto.might_sleep && !subject.prog.sleepable {
+    } else if proto.might_sleep(&subject.prog, &profile.changes) && !subject.prog.sleepable {
         Gets::MightSleep
     } else {
         let args = proto.args.iter().filter(|a| a.kind != ArgKind::None).count();

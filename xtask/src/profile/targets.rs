@@ -204,12 +204,12 @@ impl Asking<'_> {
 }
 
 /// The last line that is not statistics.
-fn last_words(log: &str) -> String {
+pub(super) fn last_words(log: &str) -> String {
     let last = log.lines().rfind(|l| !l.is_empty() && !STATISTICS.iter().any(|s| l.starts_with(s)));
     last.unwrap_or("").to_owned()
 }
 
-fn program(subject: &Subject, insns: &[Insn]) -> Program {
+pub(super) fn program(subject: &Subject, insns: &[Insn]) -> Program {
     let load = subject.load(&[], 0);
     Program {
         prog_type: load.prog_type,

@@ -89,11 +89,18 @@ impl Verifier<'_> {
             next: next.as_ref().map(|(p, r)| (*p, r)),
         };
         let class = question.class();
+        // A context of other programs is a struct that the kernel would have to vouch for, whatever it holds.
+        if class == Class::Mem && crate::call::ctx_type::is_some_context(&btf, pointee) {
+            self.check_trusted_memory(regno, &reg, call)?;
+        }
         self.check_class_type(i, class, &btf, pointee, call)?;
         if class == Class::Null {
             return Ok(1);
         }
         self.check_trust(i, class, &reg, call)?;
+        if class == Class::Mem && btf.kind(pointee).is_some_and(|k| k.is_struct_or_union()) {
+            self.check_trusted_memory(regno, &reg, call)?;
+        }
         let released = call.has(Flags::RELEASE) && reg.ref_obj_id != 0;
         self.check_arg_offset(regno, &reg, released, false)?;
         self.check_class(i, class, param, pointee, call)?;
@@ -151,6 +158,14 @@ impl Verifier<'_> {
             return Err(Reject::KfuncUntrusted { reg: regno });
         }
         if reg.is_rcu() { Ok(()) } else { Err(Reject::KfuncNoRcu { reg: regno }) }
+    }
+
+    /// A struct as plain memory is not one that the kernel vouches for, unless a size says how much there is of it.
+    fn check_trusted_memory(&self, regno: u8, reg: &Reg, call: &KfuncCall) -> R {
+        let changes = &self.profile.changes;
+        let asked = changes.memory_is_trusted && !changes.structs_are_memory;
+        let asked = asked && call.trusted_args() && !call.has(Flags::RCU);
+        if asked && !reg.is_trusted() { Err(Reject::KfuncUntrusted { reg: regno }) } else { Ok(()) }
     }
 
     /// A `__map` argument; work queues and task work have to be of that very map.
@@ -227,12 +242,12 @@ impl Verifier<'_> {
         if !call.is("bpf_cast_to_kern_ctx") {
             return Ok(());
         }
-        let kern = crate::call::ctx_type::context_struct(self.prog_type).map(|(_, kern)| kern);
-        match kern.and_then(|k| call.btf.find_by_name_kind(k, BtfKind::Struct)) {
-            Some(id) => {
+        match crate::call::ctx_type::kernels_context(&call.btf, self.prog_type) {
+            Some(id) if call.btf.kind(id) == Some(BtfKind::Struct) => {
                 call.object = Some((BtfId::KERNEL, id));
                 Ok(())
             }
+            Some(id) => Err(Reject::KfuncKernCtx { id }),
             None => Err(Reject::unsupported("bpf_cast_to_kern_ctx in this program type")),
         }
     }

@@ -377,7 +377,7 @@ impl Verifier<'_> {
             self.check_resources(true, true, "bpf_throw")?;
         } else {
             let outermost = self.cur.frames.len() == 1;
-            self.check_resources(true, outermost, "BPF_EXIT instruction in main prog")?;
+            self.check_resources(true, outermost, crate::call::EXIT)?;
         }
         Ok(Flow::End)
     }
