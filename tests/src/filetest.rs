@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use corpus::Corpus;
+use isa::Insn;
 use program::{MapDef, Program};
 use runtime::Input;
 use runtime::input::{Argument, Blob, Entry, FieldValue, MapPreset};
@@ -123,16 +124,23 @@ pub struct Run {
 
 type Parse<T> = Result<T, String>;
 
-/// Names in the text: helpers by theirs, maps by the file's.
-struct Names<'a>(&'a [Arc<MapDef>]);
+/// Names in the text: helpers by theirs, maps by the file's, kfuncs by the kernel's.
+struct Names<'a> {
+    maps: &'a [Arc<MapDef>],
+    kernel: &'a Profile,
+}
 
 impl isa::asm::Symbols for Names<'_> {
     fn helper(&self, name: &str) -> Option<i32> {
         spec::helper::by_name(name).and_then(|h| i32::try_from(h.id).ok())
     }
 
+    fn kfunc(&self, name: &str) -> Option<i32> {
+        self.kernel.btf().find(btf::Kind::Func, name).and_then(|id| i32::try_from(id).ok())
+    }
+
     fn map(&self, name: &str) -> Option<i32> {
-        self.0.iter().position(|m| m.name == name).and_then(|i| i32::try_from(i).ok())
+        self.maps.iter().position(|m| m.name == name).and_then(|i| i32::try_from(i).ok())
     }
 }
 
@@ -190,14 +198,19 @@ impl File {
                 }
             }
         }
+        let kernel = Profile::reference();
         if file.object.is_some() {
-            file.program = file.program_for(&Profile::reference())?;
+            file.program = file.program_for(&kernel)?;
         } else {
-            let (insns, lines) =
-                isa::asm::assemble_lines(text, &Names(&file.program.maps)).map_err(|e| e.to_string())?;
-            (file.program.insns, file.slot_lines) = (insns, lines);
+            (file.program.insns, file.slot_lines) = file.assembled(&kernel)?;
         }
         Ok(file)
+    }
+
+    /// The text's instructions, and the line of each slot.
+    fn assembled(&self, kernel: &Profile) -> Parse<(Vec<Insn>, Vec<usize>)> {
+        let names = Names { maps: &self.program.maps, kernel };
+        isa::asm::assemble_lines(&self.lines.join("\n"), &names).map_err(|e| e.to_string())
     }
 
     fn directive(&mut self, word: &str, value: &str, line: usize) -> Parse<()> {
@@ -241,9 +254,12 @@ impl File {
         self.object.is_some()
     }
 
-    /// The program as it is made for a kernel; text is the same for all.
+    /// The program as it is made for a kernel; of text only kfuncs are another's there.
     pub fn program_for(&self, profile: &Profile) -> Parse<Program> {
-        let Some(value) = &self.object else { return Ok(self.program.clone()) };
+        let Some(value) = &self.object else {
+            let (insns, _) = self.assembled(profile)?;
+            return Ok(Program { insns, ..self.program.clone() });
+        };
         let (path, name) = value.split_once(' ').ok_or("expected `; object: PATH PROGRAM`")?;
         let entries = Corpus::embedded().map_err(|e| e.to_string())?.entries;
         let entry = entries.iter().find(|e| Some(e.id().as_str()) == path.strip_suffix(".bpf.o"));

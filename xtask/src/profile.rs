@@ -1,6 +1,8 @@
 //! `cargo xtask profile`: asks the running kernel what the tables of `spec` claim, cell by cell, and prints where they differ.
 //! One file per table; this one runs them and reports. Needs root, or QEMU and a kernel image.
 
+#[cfg(feature = "live")]
+mod calls;
 mod code;
 mod ctx;
 mod helper_args;
@@ -13,8 +15,6 @@ mod maps;
 mod offers;
 mod record;
 mod rules;
-#[cfg(feature = "live")]
-mod calls;
 mod subjects;
 mod sys;
 #[cfg(feature = "live")]

@@ -3,8 +3,7 @@
 //! series; what is not marked holds for every kernel that has the helper).
 
 use super::{
-    AllowCheck, Arg, ArgKind, DynptrKind, Effects, HelperId, MemAccess, MemSize, Proto, Ret, RetKind, RetRange,
-    Sleeps,
+    AllowCheck, Arg, ArgKind, DynptrKind, Effects, HelperId, MemAccess, MemSize, Proto, Ret, RetKind, RetRange, Sleeps,
 };
 use crate::span::Span;
 

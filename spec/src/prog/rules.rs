@@ -226,7 +226,9 @@ pub fn return_rule(prog: &ProgContext<'_>, version: Version) -> ReturnRule {
 /// The values that bpf_set_retval may set, where kernels look at them; `None`: any number.
 pub fn set_retval_range(prog: &ProgContext<'_>, version: Version) -> Option<(i64, i64)> {
     match prog.prog_type {
-        ProgType::Lsm if lsm::hook(prog.target, version).is_some_and(|h| h.returns == lsm::Returns::Bool) => Some((0, 1)),
+        ProgType::Lsm if lsm::hook(prog.target, version).is_some_and(|h| h.returns == lsm::Returns::Bool) => {
+            Some((0, 1))
+        }
         ProgType::CgroupSockopt if prog.attaches_as(AttachType::CgroupGetsockopt) => None,
         _ => Some((-4095, 0)),
     }

@@ -201,8 +201,7 @@ impl Verifier<'_> {
     /// The register's type is in the kind's list, and a BTF pointer points to the wanted type.
     fn check_arg_type(&mut self, regno: u8, arg: Arg, call: &HelperCall) -> R {
         let reg = self.reg(regno);
-        let list =
-            if self.profile.changes.trusted_pointers { accepted(arg.kind) } else { accepted_early(arg.kind) };
+        let list = if self.profile.changes.trusted_pointers { accepted(arg.kind) } else { accepted_early(arg.kind) };
         let more_places = arg.kind == ArgKind::KptrDest && self.profile.changes.kptrs_in_kernel_objects;
         let mut list = if more_places { KPTR_PLACES } else { list };
         if list == MEMORY && self.profile.changes.ctx_as_memory {

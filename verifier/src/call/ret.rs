@@ -9,8 +9,8 @@ use crate::reject::{R, Reject};
 use crate::value::Scalar;
 use btf::Kind as BtfKind;
 use spec::MapType;
-use spec::map::flags;
 use spec::helper::{Effects, RetKind, RetRange};
+use spec::map::flags;
 
 /// Most negative error that a helper returns.
 const MIN_ERRNO: i64 = -4095;

@@ -80,7 +80,8 @@ impl Verifier<'_> {
                 let access = if self.profile.changes.object_args_written { access } else { Access::Read };
                 match self.btf_access(&request(regno, size, access)) {
                     Err(Reject::BtfReadOnly) => {
-                        let name = reg.btf().map(|(btf, id)| self.btf_type_name(btf, id).to_owned()).unwrap_or_default();
+                        let name =
+                            reg.btf().map(|(btf, id)| self.btf_type_name(btf, id).to_owned()).unwrap_or_default();
                         Err(Reject::BtfArgReadOnly { reg: regno, name, off: reg.off, size })
                     }
                     checked => checked,

@@ -238,7 +238,8 @@ impl Verifier<'_> {
             sleep = self.subprogs[callee].might_sleep;
         } else if call && insn.src == 0 {
             pkt = self.helper_facts(insn.imm).is_some_and(|e| e.contains(Effects::CHANGES_PKT));
-            sleep = self.helper_proto(insn.imm).is_some_and(|p| p.might_sleep(&self.prog_context(), &self.profile.changes));
+            sleep =
+                self.helper_proto(insn.imm).is_some_and(|p| p.might_sleep(&self.prog_context(), &self.profile.changes));
         } else if call {
             pkt = self.kfunc_name(insn.imm, 0) == Some(PACKET_KFUNC);
             sleep = self.kfunc_allowed(insn).is_some_and(|k| k.flags.contains(spec::kfunc::Flags::SLEEPABLE));

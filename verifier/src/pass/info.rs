@@ -154,7 +154,11 @@ impl Verifier<'_> {
 }
 
 fn returns_int(btf: &Btf, func: u32) -> bool {
-    let ret = btf.func_proto(func).and_then(|p| btf.ty(p)).and_then(|t| t.type_id()).and_then(|r| btf.skip_mods_and_typedefs(r));
+    let ret = btf
+        .func_proto(func)
+        .and_then(|p| btf.ty(p))
+        .and_then(|t| t.type_id())
+        .and_then(|r| btf.skip_mods_and_typedefs(r));
     match ret.and_then(|r| Some((r, btf.kind(r)?))) {
         Some((r, Kind::Int)) => btf.resolve_size(r).is_some_and(|s| s <= 8),
         Some((_, Kind::Enum | Kind::Enum64)) => true,

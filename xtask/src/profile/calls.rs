@@ -32,8 +32,7 @@ enum Filling {
 }
 
 impl Filling {
-    const ALL: [Filling; 5] =
-        [Filling::Nothing, Filling::Zero, Filling::Number, Filling::Context, Filling::Buffer];
+    const ALL: [Filling; 5] = [Filling::Nothing, Filling::Zero, Filling::Number, Filling::Context, Filling::Buffer];
 
     fn insns(self) -> Vec<Insn> {
         let each = |set: &dyn Fn(u8) -> Vec<Insn>| (1..=5).flat_map(set).collect();
@@ -82,7 +81,10 @@ fn with_sleeper(subject: Subject, profile: &Profile) -> Vec<Subject> {
     let prog = ProgContext { sleepable: true, ..subject.prog };
     let sleeps = prog::may_be_sleepable(&prog, profile.version) && prog.prog_type != ProgType::Syscall;
     let sleeper = sleeps.then_some(Subject { prog, ..subject });
-    std::iter::once(subject).filter(|s| !s.prog.sleepable || s.prog.prog_type == ProgType::Syscall).chain(sleeper).collect()
+    std::iter::once(subject)
+        .filter(|s| !s.prog.sleepable || s.prog.prog_type == ProgType::Syscall)
+        .chain(sleeper)
+        .collect()
 }
 
 fn openers(profile: &Profile) -> Vec<(&'static str, Vec<Insn>)> {
