@@ -430,7 +430,7 @@ fn string_kfuncs() {
             ("bpf_strnstr", vec![abc, empty, 0], 0),
             ("bpf_strnstr", vec![abc, abc, 2], -2),
         ] {
-            assert_eq!(kfunc(run, name, &args), expected, "{name}");
+            assert_eq!(kfunc(run, name, &args) as i32, expected, "{name}");
         }
     });
 }
@@ -467,7 +467,7 @@ fn dynptrs() {
         }
         assert_eq!(helper(run, 201, [buffer, 8, d, 0, 1]), -22);
         for (start, end, expected, size) in [(10, 5, -22, 54), (10, 55, -34, 54), (10, 54, 0, 44), (44, 44, 0, 0)] {
-            assert_eq!(kfunc(run, "bpf_dynptr_adjust", &[d, start, end]), expected);
+            assert_eq!(kfunc(run, "bpf_dynptr_adjust", &[d, start, end]) as i32, expected);
             assert_eq!(kfunc(run, "bpf_dynptr_size", &[d]), size);
         }
     });
@@ -486,8 +486,8 @@ fn counting_iterators() {
             }
         }
         assert_eq!(seen, [3, 4, 5]);
-        assert_eq!(kfunc(run, "bpf_iter_num_new", &[it, 6, 3]), -22);
+        assert_eq!(kfunc(run, "bpf_iter_num_new", &[it, 6, 3]) as i32, -22);
         assert_eq!(kfunc(run, "bpf_iter_num_next", &[it]), 0);
-        assert_eq!(kfunc(run, "bpf_iter_num_new", &[it, 0, (8 << 20) + 1]), -7);
+        assert_eq!(kfunc(run, "bpf_iter_num_new", &[it, 0, (8 << 20) + 1]) as i32, -7);
     });
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use spec::Errno;
 
 use crate::fault::Fault;
+use crate::helper::HelperFn;
 use crate::helper::dynptr::{self, Dynptr, Sort};
-use crate::helper::{HelperFn, errno};
 use crate::image::Meaning;
 use crate::map::Store;
 use crate::run::Run;
@@ -66,6 +66,15 @@ pub fn by_name(name: &str) -> Option<HelperFn> {
 /// Every kfunc that is modelled.
 pub fn modelled() -> impl Iterator<Item = (&'static str, HelperFn)> {
     MODELLED.iter().chain(strings::FAMILY).copied()
+}
+
+/// What a kfunc that returns `int` leaves in r0: 32 bits.
+fn int(value: i32) -> u64 {
+    u64::from(value as u32)
+}
+
+fn errno(e: Errno) -> u64 {
+    u64::from(crate::helper::errno(e) as u32)
 }
 
 /// Critical sections and references: there is one thread, nothing interrupts it, and objects live as long as the run.

@@ -290,12 +290,16 @@ impl<'w> Run<'w> {
         Ok(())
     }
 
-    /// In a program with an arena a register below 4 GiB (no region lies there) is an arena offset. `Some(None)`: a page that does not exist.
+    /// In a program with an arena a register below 4 GiB (no region lies there) is an arena offset. `Some(None)`: a page that does not exist,
+    /// or the gap in front of and behind the arena, as far as an instruction's offset reaches.
     fn arena_place(&self, addr: u64, len: u64) -> Option<Option<u64>> {
-        if addr >> 32 != 0 {
-            return None;
+        const GAP: u64 = 1 << 15;
+        const END: u64 = 1 << 32;
+        match addr {
+            0..END => Some(self.image.arena()?.translate(addr as u32, len)),
+            _ if addr - END < GAP || addr.wrapping_neg() <= GAP => self.image.arena().map(|_| None),
+            _ => None,
         }
-        Some(self.image.arena()?.translate(addr as u32, len))
     }
 
     /// A checked atomic instruction; the value for the register that it writes, if it writes one.

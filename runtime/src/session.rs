@@ -168,7 +168,8 @@ fn set_map(map: &Map, key: &[u8], inner: &Arc<Map>) -> Result<(), Errno> {
 pub struct Report {
     /// The program's r0, as BPF_PROG_TEST_RUN shows it: 32 bits.
     pub retval: u32,
-    /// The packet from the Ethernet header on (where the kernel puts a zeroed header in front for types that do not see it).
+    /// The packet from the Ethernet header on (where the kernel puts a zeroed header in front for types that do not see it), of XDP from the
+    /// metadata on.
     pub packet: Blob,
     /// The context struct, pointer fields zeroed.
     pub ctx: Blob,
@@ -183,7 +184,8 @@ impl Report {
             (Some(p), ctx::Family::Skb) if !ctx::sees_ethernet(run.ctx.prog_type) => {
                 [vec![0; ctx::ETH_HLEN], p.contents()].concat()
             }
-            (Some(p), ctx::Family::Skb | ctx::Family::Xdp) => p.contents(),
+            (Some(p), ctx::Family::Xdp) => p.contents_with_meta(),
+            (Some(p), ctx::Family::Skb) => p.contents(),
             _ => Vec::new(),
         };
         Self {

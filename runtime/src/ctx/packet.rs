@@ -72,6 +72,11 @@ impl Packet {
         self.block.bytes(self.data, self.len()).to_vec()
     }
 
+    /// The same with the metadata in front of it.
+    pub fn contents_with_meta(&self) -> Vec<u8> {
+        self.block.bytes(self.meta, self.end - self.meta).to_vec()
+    }
+
     /// Moves to a larger buffer, contents kept: the packet's address changes, as after a reallocation in the kernel.
     pub fn grow(&mut self, headroom: usize, tailroom: usize) -> bool {
         let meta_len = self.data - self.meta;

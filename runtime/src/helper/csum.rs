@@ -27,11 +27,15 @@ fn to16(sum: u32) -> u16 {
     !fold(sum)
 }
 
-/// Sum of the bytes as 16-bit words on top of `seed`.
+/// Sum of the bytes on top of `seed`, in words of 64 bits: only a sum of nothing but zeros is 0.
 fn partial(bytes: &[u8], seed: u32) -> u32 {
-    let total: u64 = bytes.chunks(2).map(|c| u64::from(u16::from_le_bytes([c[0], *c.get(1).unwrap_or(&0)]))).sum();
-    let folded = (total & 0xffff_ffff) + (total >> 32);
-    add(folded as u32, seed)
+    let total = bytes.chunks(8).fold(u64::from(seed), |sum, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        let (sum, carry) = sum.overflowing_add(u64::from_le_bytes(word));
+        sum + u64::from(carry)
+    });
+    (total.wrapping_add(total.rotate_right(32)) >> 32) as u32
 }
 
 /// A checksum field after `diff` was added to what it covers.
@@ -102,19 +106,19 @@ fn l4_replace(run: &mut Run<'_>, [ctx, off, from, to, flags]: [u64; 5]) -> Resul
 }
 
 fn diff(run: &mut Run<'_>, [from, from_size, to, to_size, seed]: [u64; 5]) -> Result<u64, Fault> {
-    let (from_size, to_size, seed) = (from_size as u32, to_size as u32, seed as u32);
-    if !from_size.is_multiple_of(4) || !to_size.is_multiple_of(4) {
-        return Ok(errno(Errno::EINVAL));
-    }
-    let from = run.bytes(from, from_size.into())?;
-    let to = run.bytes(to, to_size.into())?;
-    let sum = match (from.is_empty(), to.is_empty()) {
-        (false, false) => add(partial(&to, seed), !partial(&from, 0)),
-        (true, false) => partial(&to, seed),
-        (false, true) => !partial(&from, !seed),
+    let from = run.bytes(from, (from_size as u32).into())?;
+    let to = run.bytes(to, (to_size as u32).into())?;
+    Ok(difference(&from, &to, seed as u32).into())
+}
+
+/// Of any sizes.
+fn difference(from: &[u8], to: &[u8], seed: u32) -> u16 {
+    to16(match (from.is_empty(), to.is_empty()) {
+        (false, false) => add(partial(to, seed), !partial(from, 0)),
+        (true, false) => partial(to, seed),
+        (false, true) => !partial(from, !seed),
         (true, true) => seed,
-    };
-    Ok(to16(sum).into())
+    })
 }
 
 /// No packet here carries a complete checksum from a device.
@@ -155,5 +159,19 @@ mod tests {
         assert_eq!(to16(add(partial(&bytes[4..], 0x12345), !partial(&bytes, 0))), 0x1f40);
         assert_eq!(to16(0x1234_5678), 0x68ac);
         assert_eq!(to16(!partial(&bytes[..4], !5)), 0xfbfe);
+    }
+
+    #[test]
+    fn differences_of_any_size_and_of_nothing_match_the_kernels() {
+        let (a, b): (Vec<u8>, Vec<u8>) = ((1..33).collect(), [0xf3, 0x17, 0xff, 0x80].repeat(8));
+        let (ones, zeros) = ([0xff; 32], [0; 32]);
+        let sizes = [(4, 0), (0, 4), (4, 4), (8, 4), (3, 0), (0, 3), (30, 28), (0, 0)];
+        let of = |from: &[u8], to: &[u8], seed| sizes.map(|(f, t)| difference(&from[..f], &to[..t], seed));
+        assert_eq!(of(&a, &b, 0), [0xf9fb, 0x98f2, 0x92ee, 0x84e2, 0xfdfb, 0x18f2, 0x3dc0, 0]);
+        assert_eq!(of(&ones, &ones, 0), [0, 0xffff, 0xffff, 0xffff, 0xff00, 0x00ff, 0xffff, 0]);
+        assert_eq!(of(&zeros, &zeros, 0), [0, 0, 0xffff, 0xffff, 0, 0, 0xffff, 0]);
+        assert_eq!(of(&a, &b, 0x1234_5678), [0x62a8, 0x019f, 0xfb9a, 0xed8e, 0x66a8, 0x819e, 0xa66c, 0x68ac]);
+        assert_eq!(of(&zeros, &zeros, u32::MAX), [0xffff; 8]);
+        assert_eq!(of(&ones, &zeros, 0), [0, 0, 0, 0, 0xff00, 0, 0xffff, 0]);
     }
 }

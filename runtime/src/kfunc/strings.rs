@@ -3,8 +3,9 @@
 
 use spec::Errno;
 
+use super::{errno, int};
 use crate::fault::Fault;
-use crate::helper::{HelperFn, errno};
+use crate::helper::HelperFn;
 use crate::run::Run;
 
 pub const FAMILY: &[(&str, HelperFn)] = &[
@@ -56,7 +57,7 @@ fn strnlen(run: &mut Run<'_>, [s, most, ..]: [u64; 5]) -> Result<u64, Fault> {
 fn strcmp(run: &mut Run<'_>, [a, b, ..]: [u64; 5]) -> Result<u64, Fault> {
     let both = whole(run, a).and_then(|a| Ok((a, whole(run, b)?)));
     Ok(match both {
-        Ok((a, b)) => a.cmp(&b) as i64 as u64,
+        Ok((a, b)) => int(a.cmp(&b) as i32),
         Err(e) => errno(e),
     })
 }
