@@ -76,11 +76,14 @@ fn switch(text: &str) -> Result<(String, bool), String> {
     Ok((name.to_owned(), on))
 }
 
+/// The kernel to judge for where none is named.
+const DEFAULT_KERNEL: &str = "6.18";
+
 /// Which kernel to judge for.
 #[derive(Clone, Debug, Args)]
 pub struct Kernel {
     /// Kernel profile to judge by (`bpfverdict kernels` lists them); `host`: this machine's, with its BTF and configuration
-    #[arg(long, value_name = "VERSION", default_value = "6.18")]
+    #[arg(long, value_name = "VERSION", default_value = DEFAULT_KERNEL)]
     pub kernel: String,
 
     /// Folder with more profiles; also $BPFVERDICT_PROFILES
@@ -118,13 +121,25 @@ impl Kernel {
         })
     }
 
-    /// The same kernel for a comparison. Where nothing else is asked for the configuration is that of what answers: this machine's
-    /// kernel, or the one that the recorded answers are of.
+    /// The kernel of a comparison: what answers decides. This machine's kernel answers for itself, with its BTF, so that programs are
+    /// made for it; recorded answers are of the configuration that they were recorded with.
     pub fn profile_to_compare(&self, live: bool) -> Result<Profile, Failure> {
+        if live {
+            let release = kernel_diff::live::release();
+            let own = release
+                .strip_prefix(self.kernel.as_str())
+                .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+            if !own && !matches!(self.kernel.as_str(), DEFAULT_KERNEL | "host") {
+                return Err(Failure::environment(format!(
+                    "this machine runs Linux {release}, which cannot answer for {}",
+                    self.kernel
+                )));
+            }
+            return Self { kernel: "host".to_owned(), ..self.clone() }.profile();
+        }
         let mut profile = self.profile()?;
-        if self.kernel != "host" && self.lockdown.is_none() && self.config.is_empty() {
-            let host = if live { crate::host::config().ok() } else { None };
-            profile.config = host.unwrap_or(Config::REFERENCE);
+        if self.lockdown.is_none() && self.config.is_empty() {
+            profile.config = Config::REFERENCE;
         }
         Ok(profile)
     }

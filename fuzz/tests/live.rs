@@ -1,5 +1,4 @@
-//! Short campaigns against the kernel of this machine; built with feature `live` only, skipped aloud where `bpf(2)` is refused.
-#![cfg(feature = "live")]
+//! Short campaigns against the kernel of this machine; skipped aloud where `bpf(2)` is refused.
 
 use fuzz::campaign::{Plan, verdicts};
 use kernel_diff::{Engine, live};

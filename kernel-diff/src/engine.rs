@@ -62,8 +62,6 @@ impl LoadOptions {
 /// Why an engine could not be asked. None of these is a verdict on the program.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
-    #[error("not built with the live kernel engine (rebuild with `--features live`)")]
-    NotBuilt,
     /// The environment lacks something: privilege, a kernel feature, a file.
     #[error("{0}")]
     Environment(String),

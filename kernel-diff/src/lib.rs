@@ -1,5 +1,5 @@
 //! The real kernel as an engine, and comparison: programs go through several engines, every difference is typed. The only crate
-//! that knows `bpf(2)` or libbpf. How programs are made up is not here (see `fuzz`), nor is judging them (see `verifier`).
+//! that knows `bpf(2)`, and with feature `libbpf` that library. How programs are made up is not here (see `fuzz`), nor is judging them (see `verifier`).
 
 pub mod canonical;
 pub mod capture;
@@ -8,7 +8,7 @@ pub mod expected;
 pub mod input;
 pub mod judgement;
 pub mod ledger;
-#[cfg(feature = "live")]
+#[cfg(feature = "libbpf")]
 pub mod libbpf;
 pub mod live;
 pub mod logdiff;

@@ -1,7 +1,7 @@
 //! How long our verifier takes beside the kernel's own `verification time`, program by program, in one run on one machine.
 //!
 //! ```text
-//! cargo bench -p bpfverdict-tests --features live --bench verify
+//! cargo bench -p bpfverdict-tests --bench verify
 //! BPFVERDICT_RECORDS=records.jsonl cargo bench ...        load records besides the corpus
 //! ```
 //! Without the feature, or without the privilege to ask the kernel, only our times are shown, and that is said. The goals: in sum

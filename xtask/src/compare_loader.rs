@@ -16,15 +16,15 @@ pub struct Args {
     extract: Option<PathBuf>,
 }
 
-#[cfg(not(feature = "live"))]
+#[cfg(not(feature = "libbpf"))]
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("built without libbpf; build with `--features live` to compare {:?}", args.paths)
+    anyhow::bail!("built without libbpf; build with `--features libbpf` to compare {:?}", args.paths)
 }
 
-#[cfg(feature = "live")]
+#[cfg(feature = "libbpf")]
 pub use live::run;
 
-#[cfg(feature = "live")]
+#[cfg(feature = "libbpf")]
 mod live {
     use std::collections::HashSet;
     use std::fs;

@@ -14,16 +14,16 @@ pub struct Args {
     vm: Option<PathBuf>,
 }
 
-#[cfg(not(feature = "live"))]
+#[cfg(not(feature = "libbpf"))]
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let vm = args.vm.as_ref().map(|v| format!(" --vm {}", v.display())).unwrap_or_default();
-    anyhow::bail!("built without the live kernel; use `cargo record --only '{}'{vm}`", args.only)
+    anyhow::bail!("built without libbpf; use `cargo record --only '{}'{vm}`", args.only)
 }
 
-#[cfg(feature = "live")]
+#[cfg(feature = "libbpf")]
 pub use live::run;
 
-#[cfg(feature = "live")]
+#[cfg(feature = "libbpf")]
 mod live {
     use std::collections::BTreeMap;
     use std::fs;
@@ -32,7 +32,7 @@ mod live {
     use anyhow::{Context, Result};
     use corpus::Corpus;
     use corpus::recorded::{Recorded, Verdict};
-    use kernel_diff::live::recorder::Recorder;
+    use kernel_diff::libbpf::recorder::Recorder;
 
     use super::Args;
     use crate::profile::vm;

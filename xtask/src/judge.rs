@@ -42,15 +42,8 @@ pub struct Args {
     show: usize,
 }
 
-#[cfg(not(feature = "live"))]
-pub fn run(args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("built without the live kernel; build with `--features static` to judge {:?}", args.paths)
-}
-
-#[cfg(feature = "live")]
 pub use live::run;
 
-#[cfg(feature = "live")]
 mod live {
     use std::collections::{BTreeMap, HashSet};
     use std::fs;

@@ -1,7 +1,6 @@
 //! `cargo xtask profile`: asks the running kernel what the tables of `spec` claim, cell by cell, and prints where they differ.
 //! One file per table; this one runs them and reports. Needs root, or QEMU and a kernel image.
 
-#[cfg(feature = "live")]
 mod calls;
 mod code;
 mod ctx;
@@ -17,7 +16,6 @@ mod record;
 mod rules;
 mod subjects;
 mod sys;
-#[cfg(feature = "live")]
 mod targets;
 pub(crate) mod vm;
 mod write;
@@ -159,11 +157,9 @@ fn ask_running_kernel(options: &Options) -> Result<()> {
         ("ctx", ctx::compare),
         ("kfuncs", kfuncs::compare),
         ("rules", rules::compare),
-        #[cfg(feature = "live")]
         ("calls", calls::compare),
         ("maps", maps::compare),
         ("map-use", map_use::compare),
-        #[cfg(feature = "live")]
         ("targets", targets::compare),
     ];
     let mut differences = 0;

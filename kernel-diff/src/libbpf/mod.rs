@@ -1,8 +1,9 @@
 //! libbpf as a peer of our loader: the same object through both, and what came out differently. libbpf creates the maps in the
-//! running kernel, so it takes root. Loading programs is not here (see `live`).
+//! running kernel, so it takes root. Also the recorder of the corpus. Loading programs as we do is not here (see `live`).
 
 mod compare;
 mod peer;
+pub mod recorder;
 
 pub use compare::{Report, Side, compare, differences};
 pub use peer::{Peer, PeerMap, PeerProgram, load_btf, section_kind};

@@ -196,8 +196,12 @@ pub fn kernel_name(name: &str) -> [u8; 16] {
     out
 }
 
+/// How many CPUs may come: per-CPU values have a part for each. `0-3,8` is nine.
 fn possible_cpus() -> Result<usize, Error> {
-    libbpf_rs::num_possible_cpus().map_err(|e| Error::Environment(format!("number of CPUs: {e}")))
+    const FILE: &str = "/sys/devices/system/cpu/possible";
+    let text = std::fs::read_to_string(FILE).map_err(|e| Error::Environment(format!("{FILE}: {e}")))?;
+    let highest = text.trim().rsplit(['-', ',']).next().and_then(|n| n.parse::<usize>().ok());
+    highest.map(|n| n + 1).ok_or_else(|| Error::Environment(format!("{FILE}: expected numbers, found `{text}`")))
 }
 
 fn per_cpu(map_type: u32) -> bool {

@@ -1,20 +1,18 @@
-//! The running kernel. With feature `live` this is `bpf(2)`; without it the answer is always "not built with it". What a program
-//! is and how answers are compared is not here.
+//! The running kernel, asked by `bpf(2)` itself: in every build for Linux, without any library. What a program is and how answers are
+//! compared is not here; the independent second opinion on loading is `libbpf`.
 
-#[cfg(feature = "live")]
+#[cfg(target_os = "linux")]
 mod events;
-#[cfg(feature = "live")]
+#[cfg(target_os = "linux")]
 mod kernel;
-#[cfg(feature = "live")]
+#[cfg(target_os = "linux")]
 mod maps;
-#[cfg(feature = "live")]
-mod privilege;
-#[cfg(feature = "live")]
-pub mod recorder;
-#[cfg(feature = "live")]
-mod sys;
+#[cfg(target_os = "linux")]
+pub mod privilege;
+#[cfg(target_os = "linux")]
+pub mod sys;
 
-#[cfg(feature = "live")]
+#[cfg(target_os = "linux")]
 pub use kernel::HostKernel;
 
 use program::Program;
@@ -23,20 +21,36 @@ use spec::Caps;
 use crate::engine::{Engine, Error, LoadOptions};
 use crate::judgement::Judgement;
 
-/// The kernel of this machine, if this build and this process can ask it.
-#[cfg(feature = "live")]
+/// The kernel of this machine, if this process may ask it.
+#[cfg(target_os = "linux")]
 pub fn host() -> Result<Box<dyn Engine>, Error> {
     Ok(Box::new(HostKernel::new()?))
 }
 
-/// The kernel of this machine, if this build and this process can ask it.
-#[cfg(not(feature = "live"))]
+/// The kernel of this machine, if this process may ask it.
+#[cfg(not(target_os = "linux"))]
 pub fn host() -> Result<Box<dyn Engine>, Error> {
-    Err(Error::NotBuilt)
+    Err(Error::Environment("only Linux has bpf(2)".to_owned()))
+}
+
+/// The same if it is of the series (`6.18`) that the caller's expectations are of.
+pub fn host_of(series: &str) -> Result<Box<dyn Engine>, Error> {
+    let release = release();
+    let mut numbers = release.split(['.', '-']);
+    let own = [numbers.next(), numbers.next()].map(Option::unwrap_or_default).join(".");
+    match own == series {
+        true => host(),
+        false => Err(Error::Environment(format!("this machine runs Linux {release}, not {series}"))),
+    }
+}
+
+/// `uname -r`; empty where there is no such file.
+pub fn release() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
 }
 
 /// What the kernel of this machine says to a program when the process has these capabilities only (as far as it has them).
-#[cfg(feature = "live")]
+#[cfg(target_os = "linux")]
 pub fn judge_with(caps: Caps, program: &Program, options: &LoadOptions) -> Result<Judgement, Error> {
     let ask = || {
         privilege::limit_thread(caps)?;
@@ -47,10 +61,7 @@ pub fn judge_with(caps: Caps, program: &Program, options: &LoadOptions) -> Resul
 }
 
 /// What the kernel of this machine says to a program when the process has these capabilities only (as far as it has them).
-#[cfg(not(feature = "live"))]
+#[cfg(not(target_os = "linux"))]
 pub fn judge_with(_: Caps, _: &Program, _: &LoadOptions) -> Result<Judgement, Error> {
-    Err(Error::NotBuilt)
+    Err(Error::Environment("only Linux has bpf(2)".to_owned()))
 }
-
-/// True when the live engine is part of this build.
-pub const BUILT: bool = cfg!(feature = "live");

@@ -1,7 +1,7 @@
 //! What a filetest must fulfil: the verdict on its line, the kernel's if there is one, and the results of its runs on every engine.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fuzz::engines::rbpf::Rbpf;
 use fuzz::engines::userspace::{Backend, Userspace};
@@ -109,6 +109,16 @@ fn hold_as(recorded: &Recorded, file: &File) -> Option<String> {
     }
 }
 
+/// The BTF of this machine's kernel.
+fn host_btf() -> Result<Arc<btf::Btf>, String> {
+    static BTF: OnceLock<Result<Arc<btf::Btf>, String>> = OnceLock::new();
+    let read = || {
+        let bytes = std::fs::read("/sys/kernel/btf/vmlinux").map_err(|e| e.to_string())?;
+        btf::Btf::parse(&bytes).map(Arc::new).map_err(|e| e.to_string())
+    };
+    BTF.get_or_init(read).clone()
+}
+
 /// Whether the kernel judges alike: verdict, errno, last line, counters.
 fn hold_against(
     kernel: &mut (dyn Engine + 'static),
@@ -119,9 +129,21 @@ fn hold_against(
     let name = &file.program.name;
     kernel.forget_maps();
     let options = LoadOptions::with_level(4);
+    // What the program names in the kernel's BTF is found in that of the kernel asked.
+    let profile = match host_btf() {
+        Ok(btf) => &profile.clone().with_btf(btf),
+        Err(_) => profile,
+    };
+    let made = match file.program_for(profile) {
+        Ok(made) => made,
+        Err(e) => {
+            asked.mute.push(format!("{name}: {e}"));
+            return None;
+        }
+    };
     let theirs = match file.caps {
-        Some(caps) => kernel_diff::live::judge_with(caps, &file.program, &options),
-        None => kernel.load(&file.program, &options).map(|l| l.judgement),
+        Some(caps) => kernel_diff::live::judge_with(caps, &made, &options),
+        None => kernel.load(&made, &options).map(|l| l.judgement),
     };
     let theirs = match theirs {
         Ok(j) => j,
@@ -135,7 +157,7 @@ fn hold_against(
         return None;
     }
     asked.verdicts += 1;
-    let ours = judgement(&verify(&file.program, profile, &Options { log_level: 4 })).ok()?;
+    let ours = judgement(&verify(&made, profile, &Options { log_level: 4 })).ok()?;
     match outcome::judgements(&theirs, &ours, false) {
         Outcome::Agree => None,
         other => Some(format!("the kernel differs: {other}")),
