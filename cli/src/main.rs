@@ -2,6 +2,7 @@
 
 mod args;
 mod cmd;
+mod diagnosis;
 mod exit;
 mod host;
 mod input;

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use diagnose::{Certainty, Fix, PathLine, Place};
 use serde::Serialize;
 use spec::{Profile, ProgType};
 use verifier::{Options, Verdict};
 
+use crate::diagnosis::{self, Report};
 use crate::input::Case;
 use crate::min_kernel::{self, Needed};
 
@@ -44,6 +46,47 @@ pub struct Row {
     pub min_kernel: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub needs: Option<Vec<Needed>>,
+    /// Of a refusal: what it really means, an id of the list of causes.
+    pub cause: Option<&'static str>,
+    /// How sure that is: `sure`, `likely` or `guess`.
+    pub cause_confidence: Option<Certainty>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub places: Option<Vec<Place>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Vec<Fix>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<Vec<PathLine>>,
+    /// What the report for a terminal is drawn from.
+    #[serde(skip)]
+    pub report: Option<Box<Report>>,
+}
+
+impl Row {
+    fn explain(&mut self, report: Report) {
+        let d = &report.diagnosis;
+        self.cause = Some(d.cause.id());
+        self.cause_confidence = Some(d.cause_confidence);
+        self.title = Some(d.title.clone());
+        self.evidence = Some(d.evidence.clone());
+        self.places = Some(d.places.clone());
+        self.fix = Some(d.fix.clone());
+        self.notes = Some(d.notes.clone());
+        self.path = Some(d.path.clone());
+        self.report = Some(Box::new(report));
+    }
+
+    /// Lists have no place in a table.
+    pub fn flat(&mut self) {
+        (self.log, self.needs, self.title) = (None, None, None);
+        (self.evidence, self.notes) = (None, None);
+        (self.places, self.fix, self.path) = (None, None, None);
+    }
 }
 
 pub const ACCEPT: &str = "accept";
@@ -89,6 +132,11 @@ pub fn judge(case: &Case, profile: &Profile, log_level: u32, with_needs: bool) -
             return row;
         }
     };
+    if outcome.verdict == Verdict::Reject
+        && let Ok(report) = fuzz::oracle::guarded(|| diagnosis::of(program, &own, &outcome))
+    {
+        row.explain(report);
+    }
     row.verdict = outcome.verdict.name();
     row.errno = outcome.errno;
     row.message = outcome.message;

@@ -22,6 +22,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("loader", &["btf", "spec", "isa", "program"]),
     ("verifier", &["spec", "btf", "isa", "program"]),
     ("runtime", &["scenario", "spec", "isa", "btf", "program"]),
+    ("diagnose", &["verifier", "spec", "isa"]),
+    ("runtime", &["spec", "isa", "btf", "program"]),
     ("interpreter", &["runtime", "spec", "isa", "program"]),
     ("jit", &["runtime", "spec", "isa", "program"]),
     ("kernel-diff", &["scenario", "loader", "runtime", "corpus", "program", "spec", "isa", "btf"]),

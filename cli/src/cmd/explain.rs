@@ -1,16 +1,23 @@
-//! `explain`: what a refusal means. Takes a cause, the id of a rejection, a verifier's message, or a file with a log.
+//! `explain`: what a refusal means. Takes a cause, the id of a rejection, a verifier's message, a log of any kernel and tool, or a BPF object.
 
-use std::io::Write;
-use std::path::Path;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 
-use verifier::Reject;
+use diagnose::Extra;
 
+use crate::args::{Kernel, Select};
+use crate::diagnosis::Report;
 use crate::exit::{Failure, Status};
+use crate::input::{Reader, visit_all};
 use crate::page;
+use crate::verdict;
 
-/// Explain a refusal by its cause, its id, its message, or a log that ends with it
+/// Explain a refusal by its cause, its id, its message, a log (a file, or - for standard input), or an object
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Logs may come from any kernel and loader, with what CI, journald or a tool put around them; several programs in one file are
+told apart.
+
 Exit status: 0 = explained, 2 = nothing known about it.
 
 Examples:
@@ -18,21 +25,47 @@ Examples:
   bpfverdict explain BV0202
   bpfverdict explain 'R0 !read_ok'
   bpfverdict explain verifier.log
+  bpftool prog load x.o /sys/fs/bpf/x 2>&1 | bpfverdict explain -
+  bpfverdict explain --format json prog.bpf.o
   bpfverdict explain --list")]
 pub struct Args {
-    /// A cause, BVnnnn, a message, or a file with a log
+    /// A cause, BVnnnn, a message, a file with a log, an object, or - for standard input
     #[arg(required_unless_present = "list")]
     what: Option<String>,
+
     /// List the causes
     #[arg(long, conflicts_with = "what")]
     list: bool,
+
+    /// human: reports; json: one object a line for each refusal found
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+
+    /// One line for each refusal
+    #[arg(long, conflicts_with = "format")]
+    short: bool,
+
+    #[command(flatten)]
+    kernel: Kernel,
+
+    #[command(flatten)]
+    select: Select,
 }
 
-type TableRow = (&'static str, &'static str, &'static str);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    #[default]
+    Human,
+    Json,
+}
+
+const ELF: &[u8] = b"\x7fELF";
+/// Longest log that is read from standard input.
+const MAX_LOG: u64 = 1 << 30;
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
     let mut out = anstream::stdout();
-    let Some(what) = &args.what else {
+    let Some(what) = args.what.as_deref() else {
         for cause in explain::causes()? {
             writeln!(out, "{:12} {}", cause.id, cause.title)?;
         }
@@ -42,19 +75,44 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
         page::show(&mut out, &format!("{}: {}", cause.id, cause.title), &cause.page)?;
         return Ok(Status::Ok);
     }
-    let text = match Path::new(what) {
-        path if path.is_file() => String::from_utf8_lossy(&crate::input::read(path)?).into_owned(),
-        _ => what.clone(),
+    let path = Path::new(what);
+    let bytes = match what {
+        "-" => {
+            let mut bytes = Vec::new();
+            std::io::stdin().take(MAX_LOG).read_to_end(&mut bytes)?;
+            bytes
+        }
+        _ if path.is_file() => crate::input::read(path)?,
+        _ => what.as_bytes().to_vec(),
     };
-    let rows: Vec<&TableRow> = match by_id(text.trim()) {
-        rows if rows.is_empty() => text.lines().rev().map(by_message).find(|r| !r.is_empty()).unwrap_or_default(),
+    if bytes.starts_with(ELF) {
+        return object(args, path.to_owned());
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let rows = match diagnose::by_id(text.trim()) {
+        rows if rows.is_empty() && args.format == Format::Human => diagnose::by_message(&text).into_iter().collect(),
         rows => rows,
     };
-    if rows.is_empty() {
-        return Err(Failure::input(format!("`{what}` is neither a cause, an id, a known message, nor a log with one")));
+    if !rows.is_empty() {
+        return table(&rows);
     }
+    let reports = reports(&text);
+    if reports.is_empty() {
+        let shown: String = what.chars().take(80).collect();
+        let why = "is neither a cause, an id, a known message, nor a log with one";
+        return Err(Failure::input(format!("`{shown}` {why}")));
+    }
+    for report in &reports {
+        print(args, what, report)?;
+    }
+    Ok(Status::Ok)
+}
+
+/// What a message alone tells: its row, and the causes behind which it was met.
+fn table(rows: &[&'static diagnose::Known]) -> Result<Status, Failure> {
+    let mut out = anstream::stdout();
     for (id, name, message) in rows {
-        writeln!(out, "{id} {name}\n  the kernel says: {}", shown(message))?;
+        writeln!(out, "{id} {name}\n  the kernel says: {}", diagnose::shown(message))?;
         for cause in explain::causes()?.iter().filter(|c| c.rejections.iter().any(|r| r == id)) {
             writeln!(out, "  may mean {}: {}", cause.id, cause.title)?;
         }
@@ -62,71 +120,48 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     Ok(Status::Ok)
 }
 
-fn by_id(id: &str) -> Vec<&'static TableRow> {
-    Reject::TABLE.iter().filter(|r| r.0.eq_ignore_ascii_case(id)).collect()
+/// The refusals of a log. Words that no kernel says make none.
+fn reports(text: &str) -> Vec<Report> {
+    let all = diagnose::log::refusals(text).into_iter().filter(|r| {
+        !r.steps.is_empty()
+            || r.report.is_some()
+            || r.message.iter().any(|l| diagnose::by_message(l).is_some())
+            || !r.notes.is_empty()
+    });
+    all.map(|refusal| {
+        let extra = Extra::default();
+        let diagnosis = diagnose::diagnose(&refusal, &extra);
+        Report { diagnosis, refusal, extra }
+    })
+    .collect()
 }
 
-/// Rows whose text, with its placeholders, could have printed this line; the one with most fixed text wins.
-fn by_message(line: &str) -> Vec<&'static TableRow> {
-    let line = line.trim();
-    let matching = Reject::TABLE.iter().filter(|r| r.2.lines().any(|t| matches(&pieces(t), line)));
-    matching.max_by_key(|r| pieces(r.2).iter().map(String::len).sum::<usize>()).into_iter().collect()
-}
-
-/// The fixed text between the placeholders of a format string.
-fn pieces(template: &str) -> Vec<String> {
-    let mut out = vec![String::new()];
-    let mut chars = template.chars().peekable();
-    while let Some(c) = chars.next() {
-        let last = out.len() - 1;
-        match c {
-            '{' | '}' if chars.peek() == Some(&c) => {
-                chars.next();
-                out[last].push(c);
+fn object(args: &Args, path: PathBuf) -> Result<Status, Failure> {
+    let profile = args.kernel.profile()?;
+    let reader = Reader::new(&args.select, &profile)?;
+    visit_all(&[path], &reader, &mut |case| {
+        let row = verdict::judge(&case, &profile, 0, false);
+        match (&row.report, row.verdict) {
+            (Some(report), _) => print(args, &row.file, report),
+            (None, verdict::ACCEPT) => Ok(()),
+            (None, v) => {
+                anstream::eprintln!("note: {}: {}: {v}: {}", row.file, row.program, row.message);
+                Ok(())
             }
-            '{' => {
-                for _ in chars.by_ref().take_while(|c| *c != '}') {}
-                out.push(String::new());
-            }
-            _ => out[last].push(c),
         }
-    }
-    out
+    })
 }
 
-/// Whether `line` is the pieces in order with anything between them.
-fn matches(pieces: &[String], line: &str) -> bool {
-    let Some((first, rest)) = pieces.split_first() else { return false };
-    let fixed: usize = pieces.iter().map(|p| p.trim().len()).sum();
-    let Some(mut left) = line.strip_prefix(first.trim_end_matches('\n')).filter(|_| fixed >= 4) else { return false };
-    for (i, piece) in rest.iter().enumerate() {
-        let piece = piece.trim_end_matches('\n');
-        if i + 1 == rest.len() {
-            return left.ends_with(piece);
-        }
-        match left.find(piece) {
-            Some(at) => left = &left[at + piece.len()..],
-            None => return false,
-        }
+fn print(args: &Args, file: &str, report: &Report) -> Result<(), Failure> {
+    if args.format == Format::Json {
+        let mut value = serde_json::to_value(&report.diagnosis).map_err(std::io::Error::from)?;
+        value["schema"] = verdict::SCHEMA.into();
+        value["file"] = file.into();
+        writeln!(std::io::stdout(), "{value}")?;
+    } else if args.short {
+        writeln!(anstream::stdout(), "{}", diagnose::short(&report.diagnosis))?;
+    } else {
+        writeln!(anstream::stdout(), "{}\n", report.text())?;
     }
-    left.trim_end().is_empty()
-}
-
-/// A template as people read it: placeholders as `…`.
-fn shown(template: &str) -> String {
-    pieces(template.trim_end()).join("…")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn templates_match_their_messages() {
-        let t = pieces("R{reg} !read_ok\n");
-        assert!(matches(&t, "R0 !read_ok"));
-        assert!(!matches(&t, "R0 read_ok"));
-        assert!(!matches(&pieces("{text}"), "anything at all"));
-        assert!(matches(&pieces("div by zero\n"), "div by zero"));
-    }
+    Ok(())
 }

@@ -40,12 +40,16 @@ pub struct Args {
 
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+
+    /// One line for each program instead of table and reports
+    #[arg(long, conflicts_with = "format")]
+    short: bool,
 }
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
     let profile = args.kernel.profile()?;
     let reader = Reader::new(&args.sources.select, &profile)?;
-    let mut printer = Printer::new(args.format, args.log_level);
+    let mut printer = if args.short { Printer::Short } else { Printer::new(args.format, args.log_level) };
     let mut status = Status::Ok;
     let judge = |case: Case| verdict::judge(&case, &profile, args.log_level, args.min_kernel);
     let mut take = |row: Row| {
@@ -71,7 +75,12 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
 
 /// Rows go out as they come, except for the table.
 enum Printer {
-    Human { rows: Vec<Row>, logs: bool },
+    Human {
+        rows: Vec<Row>,
+        logs: bool,
+    },
+    /// One line a program.
+    Short,
     Json(io::BufWriter<io::Stdout>),
     Csv(Box<csv::Writer<io::Stdout>>),
 }
@@ -93,14 +102,13 @@ impl Printer {
                 }
                 rows.push(row);
             }
+            Self::Short => writeln!(anstream::stdout(), "{}", short(&row))?,
             Self::Json(out) => {
                 serde_json::to_writer(&mut *out, &row).map_err(io::Error::from)?;
                 writeln!(out)?;
             }
             Self::Csv(out) => {
-                row.log = None;
-                // A list has no place in a table; the oldest kernel has.
-                row.needs = None;
+                row.flat();
                 out.serialize(&row)?;
             }
         }
@@ -115,10 +123,23 @@ impl Printer {
                 // With logs on stdout, for log tools to read unchanged, the table is a note.
                 if logs { write!(anstream::stderr(), "{text}")? } else { write!(anstream::stdout(), "{text}")? }
             }
+            Self::Short => {}
             Self::Json(mut out) => out.flush()?,
             Self::Csv(mut out) => out.flush()?,
         }
         Ok(())
+    }
+}
+
+/// `file:line: program: error[BV0331]: PKT-MISSING: why`, or that it is accepted.
+fn short(row: &Row) -> String {
+    match (&row.report, row.verdict) {
+        (Some(report), _) => diagnose::short(&report.diagnosis),
+        (None, verdict::ACCEPT) => {
+            let (program, insns) = (&row.program, row.insns_processed);
+            format!("{}: {program}: {} ({insns} instructions processed)", row.file, styled(GOOD, "accept"))
+        }
+        (None, v) => format!("{}: {}: {}: {}", row.file, row.program, styled(WARN, v), row.message.replace('\n', "; ")),
     }
 }
 
@@ -152,7 +173,10 @@ fn human(rows: &[Row]) -> String {
         out.push('\n');
     }
     for r in rows.iter().filter(|r| r.verdict != verdict::ACCEPT) {
-        out.push_str(&reason(r));
+        match &r.report {
+            Some(report) => out.push_str(&format!("\n{}\n", report.text())),
+            None => out.push_str(&reason(r)),
+        }
     }
     for r in rows {
         out.push_str(&min_kernel::human(r));

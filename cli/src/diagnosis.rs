@@ -1,0 +1,95 @@
+//! From a refused program to its diagnosis: judges it once more with the log that `diagnose` reads, and adds what only the program itself
+//! knows (lines of source, instructions, stack by function). What the log means is `diagnose`'s matter.
+
+use diagnose::log::{Refusal, Source};
+use diagnose::{Diagnosis, Extra, FunctionStack};
+use program::Program;
+use spec::Profile;
+use verifier::{Options, Outcome};
+
+/// A diagnosis with what a report about it is drawn from.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub diagnosis: Diagnosis,
+    pub refusal: Refusal,
+    pub extra: Extra,
+}
+
+impl Report {
+    /// The report for a terminal; anstream drops the colours where there is none.
+    pub fn text(&self) -> String {
+        diagnose::render(&self.diagnosis, &self.refusal, &self.extra, diagnose::Style::Coloured)
+    }
+}
+
+/// Processed instructions above which the budget itself is the matter: the path is of no interest then, and too long to print.
+const LONG: u32 = 500_000;
+
+/// The diagnosis of a program that was refused.
+pub fn of(program: &Program, profile: &Profile, outcome: &Outcome) -> Report {
+    let long = outcome.stats.insns_processed > LONG;
+    let log = match long {
+        true => outcome.message.clone(),
+        // Level 1 keeps exactly the failing path.
+        false => verifier::verify(program, profile, &Options { log_level: 1 }).log,
+    };
+    let mut refusal = diagnose::log::own(&log);
+    refusal.program = Some(program.name.clone());
+    let extra = Extra {
+        prog_type: Some(crate::verdict::type_name(program.prog_type)),
+        id: outcome.id,
+        rule: outcome.rule,
+        insn: outcome.insn,
+        functions: functions(program, outcome),
+        sources: sources(program),
+        listing: listing(program),
+        hot: Vec::new(),
+    };
+    let diagnosis = diagnose::diagnose(&refusal, &extra);
+    Report { diagnosis, refusal, extra }
+}
+
+/// Every line record: from which instruction on, and the line as the object has it.
+fn sources(program: &Program) -> Vec<(u32, Source)> {
+    let Some(btf) = &program.btf else { return Vec::new() };
+    let row = |r: Vec<u32>| {
+        let [insn, file, text, place] = r[..].first_chunk::<4>().copied()?;
+        let source = Source {
+            text: btf.try_string(text)?.to_owned(),
+            file: btf.try_string(file).map(str::to_owned),
+            line: Some(place >> 10),
+            column: Some(place & 0x3ff).filter(|c| *c != 0),
+        };
+        Some((insn, source))
+    };
+    let mut all: Vec<(u32, Source)> = program.line_info.rows().filter_map(row).collect();
+    all.sort_by_key(|s| s.0);
+    all
+}
+
+fn listing(program: &Program) -> Vec<(u32, String)> {
+    let mut at = 0;
+    let mut out = Vec::new();
+    while at < program.insns.len() {
+        out.push((at as u32, isa::text(&program.insns, at, &crate::cmd::disasm::Helpers)));
+        at += isa::slots(&program.insns, at);
+    }
+    out
+}
+
+/// The functions of a program with the stack that each takes.
+fn functions(program: &Program, outcome: &Outcome) -> Vec<FunctionStack> {
+    let Some(btf) = &program.btf else { return Vec::new() };
+    let lines = sources(program);
+    let rows: Vec<Vec<u32>> = program.func_info.rows().filter(|r| r.len() >= 2).collect();
+    let depths = &outcome.stats.stack_depths;
+    rows.iter()
+        .zip(depths)
+        .map(|(r, bytes)| FunctionStack {
+            name: btf.name(r[1]).to_owned(),
+            bytes: *bytes,
+            source: lines.iter().find(|l| l.0 >= r[0]).map(|l| l.1.clone()),
+            insn: r[0],
+        })
+        .collect()
+}
