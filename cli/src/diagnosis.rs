@@ -35,6 +35,13 @@ pub fn of(program: &Program, profile: &Profile, outcome: &Outcome) -> Report {
     };
     let mut refusal = diagnose::log::own(&log);
     refusal.program = Some(program.name.clone());
+    if refusal.message.is_empty() {
+        // What fails before the verifier has no log; the words are ours then.
+        refusal.message = outcome.message.lines().map(str::to_owned).collect();
+    }
+    if refusal.message.is_empty() {
+        refusal.notes.push(format!("{} ({})", std::io::Error::from_raw_os_error(-outcome.errno), outcome.errno));
+    }
     let extra = Extra {
         prog_type: Some(crate::verdict::type_name(program.prog_type)),
         id: outcome.id,
@@ -43,6 +50,7 @@ pub fn of(program: &Program, profile: &Profile, outcome: &Outcome) -> Report {
         functions: functions(program, outcome),
         sources: sources(program),
         listing: listing(program),
+        maps: program.maps.len(),
         hot: Vec::new(),
     };
     let diagnosis = diagnose::diagnose(&refusal, &extra);

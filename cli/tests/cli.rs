@@ -266,3 +266,35 @@ fn explanations_name_the_rule() {
     let said = bpfverdict(&["explain", "invalid bpf_context access off=76 size=4"]);
     assert!(said.out.starts_with("BV033") && said.status == 0, "{}", said.all());
 }
+
+#[test]
+fn refusals_carry_their_cause_and_places() {
+    for (object, cause) in [
+        ("packet_bounds", "PKT-MISSING"),
+        ("map_null", "NULL"),
+        ("stale_packet", "PKT-STALE"),
+        ("lost_proof", "PKT-LOST"),
+        ("loop", "LOOP"),
+        ("stack_size", "STACK-SIZE"),
+        ("helper_for_type", "HELPER-NA"),
+        ("reference", "REF"),
+        ("map_index", "RANGE"),
+    ] {
+        let said = bpfverdict(&["verify", "--format", "json", "--only", "bad", &format!("rules/{object}.bpf.o")]);
+        let row: serde_json::Value = serde_json::from_str(said.out.lines().next().unwrap()).unwrap();
+        assert_eq!(row["cause"], cause, "{object}: {}", said.out);
+        let places = row["places"].as_array().unwrap();
+        assert!(
+            places.iter().any(|p| matches!(p["role"].as_str(), Some("rejected" | "loop"))),
+            "{object}: {}",
+            said.out
+        );
+        assert!(!row["fix"].as_array().unwrap().is_empty(), "{object}");
+    }
+}
+
+#[test]
+fn accepted_programs_carry_no_cause() {
+    let said = bpfverdict(&["verify", "--format", "json", "--only", "good", "rules/map_null.bpf.o"]);
+    assert!(said.out.contains("\"cause\":null") && !said.out.contains("\"places\""), "{}", said.out);
+}

@@ -117,6 +117,8 @@ pub struct Extra {
     pub sources: Vec<(u32, Source)>,
     /// The instructions' texts.
     pub listing: Vec<(u32, String)>,
+    /// Maps that the program refers to.
+    pub maps: usize,
     /// Where the work went: instruction, how often.
     pub hot: Vec<(u32, u64)>,
 }

@@ -24,7 +24,7 @@ pub enum Origin {
         imm64: bool,
     },
     Load {
-        base: Value,
+        base: Box<Value>,
         off: i32,
         size: u8,
     },
@@ -225,7 +225,7 @@ impl<'a> Path<'a> {
                 Op::Load { base, off, size, .. } => {
                     let base_value = self.value(def, Place::Reg(*base)).unwrap_or_default();
                     let Some(slot) = self.stack_offset(def, *base, *off) else {
-                        return end(Origin::Load { base: base_value, off: *off, size: *size }, links);
+                        return end(Origin::Load { base: Box::new(base_value), off: *off, size: *size }, links);
                     };
                     links.push((def, How::Fill));
                     let Some(store) = self.store(def, slot) else { return end(Origin::Slot(slot), links) };

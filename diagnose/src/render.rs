@@ -67,6 +67,9 @@ impl Sheet {
     }
 }
 
+/// Where a patch goes and what it puts there.
+type Change = (Sheet, Range<usize>, String);
+
 /// Which sheet and line a place is on.
 fn key(place: &Place, listing: bool) -> Option<(String, u32)> {
     match (&place.file, place.line, place.insn) {
@@ -124,7 +127,7 @@ pub fn render(d: &Diagnosis, refusal: &Refusal, extra: &Extra, style: Style) -> 
     for n in &notes {
         main = main.element(Level::NOTE.message(n.as_str()));
     }
-    let patches: Vec<(String, Option<(Sheet, Range<usize>, String)>)> =
+    let patches: Vec<(String, Option<Change>)> =
         d.fix.iter().map(|f| (wrap(&fix_title(f), WIDTH - 6), patch(f, refusal, extra))).collect();
     let mut groups = vec![main];
     for (title, change) in &patches {
@@ -209,7 +212,7 @@ fn fill(lines: &mut BTreeMap<u32, String>, path: &str, refusal: &Refusal, extra:
 }
 
 /// The changed line as a patch to the known one.
-fn patch(f: &Fix, refusal: &Refusal, extra: &Extra) -> Option<(Sheet, Range<usize>, String)> {
+fn patch(f: &Fix, refusal: &Refusal, extra: &Extra) -> Option<Change> {
     let (file, line, code) = (f.file.as_ref()?, f.line?, f.code.as_ref()?);
     let all = extra.sources.iter().map(|s| &s.1).chain(&refusal.sources);
     let source = all.clone().find(|s| s.file.as_ref() == Some(file) && s.line == Some(line))?;

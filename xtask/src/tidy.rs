@@ -23,7 +23,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("verifier", &["spec", "btf", "isa", "program"]),
     ("runtime", &["scenario", "spec", "isa", "btf", "program"]),
     ("diagnose", &["verifier", "spec", "isa"]),
-    ("runtime", &["spec", "isa", "btf", "program"]),
     ("interpreter", &["runtime", "spec", "isa", "program"]),
     ("jit", &["runtime", "spec", "isa", "program"]),
     ("kernel-diff", &["scenario", "loader", "runtime", "corpus", "program", "spec", "isa", "btf"]),

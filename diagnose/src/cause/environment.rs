@@ -7,6 +7,12 @@ use crate::log::insn::Op;
 /// Logs that end before the error.
 pub fn hidden(f: &Facts<'_>) -> Option<Finding> {
     let refusal = f.path.refusal;
+    if f.extra.id == Some("BV0003") {
+        let found = Finding::sure(Cause::HelperNa, f.text.clone())
+            .because("this kernel lacks it, and refuses before it looks at a single instruction")
+            .fix("use a newer kernel, or what this one has");
+        return Some(f.rejected(found, "this kernel lacks what is used here"));
+    }
     let said = refusal.message.iter().any(|l| crate::ids::by_message(l).is_some());
     let notes = refusal.notes.join("\n");
     if said || refusal.report.is_some() {
@@ -37,14 +43,19 @@ pub fn hidden(f: &Facts<'_>) -> Option<Finding> {
         return Some(f.rejected(found, "the log ends here"));
     }
     if refusal.message.is_empty() {
-        return Some(only_errno(&notes));
+        return Some(only_errno(&notes, f.extra.maps));
     }
     None
 }
 
 /// A loader's words without a verifier log.
-fn only_errno(notes: &str) -> Finding {
+fn only_errno(notes: &str, maps: usize) -> Finding {
     let lower = notes.to_lowercase();
+    if maps > 64 {
+        return Finding::sure(Cause::ObjLimit, format!("the program refers to {maps} maps, 64 are allowed"))
+            .because("this kernel says E2BIG and nothing else")
+            .fix("put several maps into one (a key with a type in it, a struct as value, map in map), or split the program");
+    }
     if lower.contains("argument list too long") || lower.contains("e2big") || lower.contains("(-7)") {
         return Finding::likely(Cause::Complex, "E2BIG: the program is too large or too complex for this kernel")
             .because("without a log this errno means the budget of instructions, or a limit of objects")
@@ -107,7 +118,7 @@ fn tools(f: &Facts<'_>, notes: &str) -> Option<Finding> {
             .because("the loader refuses before the kernel sees the program")
             .fix("use section names and map definitions that this loader knows, build with -O2 -g -target bpf, and do not strip sections")
     } else if has("Operation not permitted") && f.path.refusal.steps.is_empty() {
-        only_errno("operation not permitted")
+        only_errno("operation not permitted", 0)
     } else {
         return None;
     };

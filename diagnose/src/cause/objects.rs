@@ -8,10 +8,10 @@ use crate::words;
 
 pub fn rule(f: &Facts<'_>) -> Option<Finding> {
     references(f)
-        .or_else(|| kinds(f))
         .or_else(|| contexts(f))
-        .or_else(|| offered(f))
+        .or_else(|| kinds(f))
         .or_else(|| functions(f))
+        .or_else(|| offered(f))
         .or_else(|| returned(f))
         .or_else(|| limits(f))
 }
@@ -28,7 +28,7 @@ fn references(f: &Facts<'_>) -> Option<Finding> {
         || f.has("release kernel function")
         || f.has("arguments before acquire")
         || f.has("more than one arg with ref_obj_id");
-    if (!leak && !wrong) || (locked && !leak) {
+    if !leak && (!wrong || locked) {
         return None;
     }
     if f.has("dynptr") && !leak {
@@ -51,7 +51,12 @@ fn references(f: &Facts<'_>) -> Option<Finding> {
     });
     let m = maker.clone().unwrap_or_else(|| "a call".into());
     let release = release_of(&m);
-    let mut found = Finding::sure(Cause::Ref, format!("what `{m}` returned is not released on this path"))
+    let cause = match m.as_str() {
+        m if m.contains("dynptr") => Cause::Dynptr,
+        m if m.contains("iter_") && m.ends_with("_new") => Cause::Iter,
+        _ => Cause::Ref,
+    };
+    let mut found = Finding::sure(cause, format!("what `{m}` returned is not released on this path"))
         .because("this path reaches the end of the program while it still holds the object");
     if let Some(a) = acquired {
         found = found.mark(Role::Made, a, "acquired here");
@@ -197,8 +202,9 @@ fn contexts(f: &Facts<'_>) -> Option<Finding> {
         "rbtree cb",
         "update sockmap",
         "device-bound",
+        "cannot call exception",
     ];
-    if !says.iter().any(|s| f.has(s)) || f.has("Sleepable programs can only use") && false {
+    if !says.iter().any(|s| f.has(s)) {
         return None;
     }
     let sleeps = f.has("sleep");
@@ -443,6 +449,7 @@ fn functions(f: &Facts<'_>) -> Option<Finding> {
         "must point to scalar, or struct with scalar",
         "should be ctx pointer",
         "unrecognized arg",
+        "is not supported yet",
         "callback function not static",
     ];
     if !says.iter().any(|s| f.has(s))

@@ -47,8 +47,8 @@ pub fn rule(f: &Facts<'_>) -> Option<Finding> {
     let at = f.at?;
     let reg = f.message_reg()?;
     let value = f.reg(reg);
-    let about_memory = f.has("invalid mem access") || f.has(" type=");
-    if about_memory && value.as_ref().is_none_or(Value::is_scalar) {
+    let number = ["mem access 'scalar'", "mem access 'inv'", "type=scalar ", "type=inv ", "type=unknown "];
+    if number.iter().any(|n| f.has(n)) {
         return stale(f, at, reg);
     }
     if f.has("min value is") && value.as_ref().is_some_and(Value::is_packet) {
@@ -78,7 +78,7 @@ fn stale(f: &Facts<'_>, at: usize, reg: u8) -> Option<Finding> {
             let dst = s.op.writes();
             after.iter().any(|(p, v)| Some(*p) == dst.map(Place::Reg) && v.is_packet())
                 || loads_packet(f, *i)
-                || dst.is_some_and(|d| f.path.value(i + 1, Place::Reg(d)).is_some_and(|v| v.is_packet()) && i + 1 <= at)
+                || dst.is_some_and(|d| f.path.value(*i + 1, Place::Reg(d)).is_some_and(|v| v.is_packet()) && *i < at)
         })
     })?;
     let (call, name) = moved_between(f, made, at)?;

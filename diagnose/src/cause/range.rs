@@ -31,9 +31,7 @@ pub fn rule(f: &Facts<'_>) -> Option<Finding> {
         || f.has("max value is outside")
         || f.has("unbounded max value")
         || f.has("unbounded variable-offset")
-    {
-        Missing::Upper
-    } else if (f.has("makes ") && f.has("pointer be out of bounds"))
+        || (f.has("makes ") && f.has("pointer be out of bounds"))
         || (f.has("pointer offset") && f.has("is not allowed"))
         || (f.has("math between") && f.has("is not allowed"))
     {
@@ -116,15 +114,13 @@ fn after_check(f: &Facts<'_>, c: &Check, reg: u8) -> Option<Value> {
 /// Whether this side of a check proves what is missing for what it compares.
 fn proves(f: &Facts<'_>, c: &Check, reg: u8, missing: Missing) -> bool {
     let Some(v) = after_check(f, c, reg) else { return syntactic(c, missing) };
+    let most = if c.narrow { v.most().min(v.umax32.unwrap_or(u64::MAX)) } else { v.most() };
     match missing {
-        Missing::Lower => v.least() >= 0 || c.narrow && narrow_sane(&v),
-        Missing::Upper => v.most() <= SANE || c.narrow && narrow_sane(&v),
+        // A 32-bit number is sane only if it stays positive when it is sign-extended.
+        Missing::Lower => v.least() >= 0 && (most <= i32::MAX as u64 || (!c.narrow && most > u64::from(u32::MAX))),
+        Missing::Upper => most <= SANE,
         Missing::NonZero => v.umin.is_some_and(|u| u > 0) || v.least() > 0,
     }
-}
-
-fn narrow_sane(v: &Value) -> bool {
-    v.umax32.is_some_and(|u| u <= SANE)
 }
 
 /// Without states: an unsigned upper limit proves both ends.

@@ -6,16 +6,16 @@ use crate::log::insn::{Op, Rhs};
 use crate::words;
 
 pub fn rule(f: &Facts<'_>) -> Option<Finding> {
-    if f.has("infinite loop detected") || f.has("back-edge from insn") {
-        return Some(endless(f));
-    }
-    if f.has("recursive call") || f.has("recursion") {
+    if recursion(f) || f.has("recursive call") || f.has("recursion") {
         return Some(f.rejected(
             Finding::sure(Cause::Lang, "functions call each other in a circle: BPF has no recursion")
                 .because("every call chain must have an end that is known when the program is loaded")
                 .fix("write it as a loop with a limit and a stack of your own in a map; or as tail calls (at most 33)"),
             "the call that closes the circle",
         ));
+    }
+    if f.has("infinite loop detected") || f.has("back-edge from insn") {
+        return Some(endless(f));
     }
     let budget = f.has("too large")
         || f.has("too complex")
@@ -26,6 +26,26 @@ pub fn rule(f: &Facts<'_>) -> Option<Finding> {
         return Some(complex(f));
     }
     None
+}
+
+/// Whether a back edge or too deep a chain of calls is a function that calls itself.
+fn recursion(f: &Facts<'_>) -> bool {
+    let calls = |n: u32| f.extra.text(n).is_some_and(|t| matches!(Op::parse(t), Op::Call { .. }));
+    if let Some((_, rest)) = f.text.split_once("back-edge from insn ") {
+        return rest.split_whitespace().next().and_then(|n| n.parse().ok()).is_some_and(calls);
+    }
+    if !f.has("frames is too deep") {
+        return false;
+    }
+    // A call back to a function's start, from behind it and before the next function.
+    let starts: Vec<u32> = f.extra.functions.iter().map(|x| x.insn).collect();
+    f.extra.listing.iter().any(|(n, text)| match Op::parse(text) {
+        Op::Call { by } if by < 0 => {
+            let to = (i64::from(*n) + 1 + i64::from(by)) as u32;
+            starts.iter().filter(|s| **s <= *n).max() == Some(&to)
+        }
+        _ => false,
+    })
 }
 
 /// The back edge of the innermost loop that the path is in: the step that jumps back, and the loop's head.

@@ -32,6 +32,8 @@ pub enum Line {
         state: Option<State>,
         /// Of the branch that is taken up on the same line (level 1).
         next: Option<State>,
+        /// An error that follows on the same line (level 1).
+        message: Option<String>,
     },
     From {
         from: u32,
@@ -54,6 +56,8 @@ fn re(pattern: &str) -> Option<Regex> {
 
 static INSN: LazyLock<Option<Regex>> = LazyLock::new(|| re(r"^(\d+): \([0-9a-f]{2}\) (.*)$"));
 static NEXT: LazyLock<Option<Regex>> = LazyLock::new(|| re(r"\s+(?:from \d+ to )?\d+: ((?:frame\d+: )?R\d+\S*=.*)$"));
+/// What follows a jump or call at level 1, where the line's end is taken back.
+static TAIL: LazyLock<Option<Regex>> = LazyLock::new(|| re(r"^(.*?\b(?:goto pc[+-]\d+|call \S+))\s+(\S.*)$"));
 static FROM: LazyLock<Option<Regex>> =
     LazyLock::new(|| re(r"^from (\d+) to (\d+)(?: \(speculative execution\))?:\s*(.*)$"));
 static STATE: LazyLock<Option<Regex>> =
@@ -172,7 +176,11 @@ fn insn(insn: u32, rest: &str) -> Line {
         Some((at, state)) => (&text[..at], State::parse(&state)),
         None => (text, None),
     };
-    Line::Insn { insn, text: text.trim().to_owned(), state, next }
+    let (text, message) = match captures(&TAIL, text) {
+        Some(c) if state.is_none() && next.is_none() => (c[0].clone(), Some(c[1].clone())),
+        _ => (text.trim().to_owned(), None),
+    };
+    Line::Insn { insn, text, state, next, message }
 }
 
 /// The program that a loader's line names.

@@ -164,7 +164,13 @@ impl Builder {
                 self.now.message.clear();
                 self.now.sources.push(source);
             }
-            Line::Insn { insn, text, state, next } => self.step(insn, &text, state, next),
+            Line::Insn { insn, text, state, next, message } => {
+                self.step(insn, &text, state, next);
+                if message.is_some() {
+                    self.now.at_line = number;
+                }
+                self.now.message.extend(message);
+            }
             Line::From { from, state } => {
                 self.fresh();
                 self.now.message.clear();

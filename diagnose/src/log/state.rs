@@ -72,7 +72,7 @@ impl Value {
         let head = head.strip_prefix("unknown").map_or(head, |_| "scalar");
         self.kind = match head {
             "imm" => "scalar".into(),
-            other => other.trim_end_matches(|c: char| c == ',').to_owned(),
+            other => other.trim_end_matches(',').to_owned(),
         };
     }
 
