@@ -13,7 +13,7 @@ static PREFIXES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"^\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d[.,\d]*(?:Z|[+-]\d\d:?\d\d)?\]?[ \t]+",
         r"^\d\d:\d\d:\d\d(?:[.,]\d+)?[ \t]+",
         // syslog and journald.
-        r"^[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d(?:\.\d+)? \S+ [^\s:]+(?:\[\d+\])?: ",
+        r"^[^\s\d]{3,5} +\d+ \d\d:\d\d:\d\d(?:\.\d+)? \S+ [^\s:]+(?:\[\d+\])?: ",
         r"^\[ *\d+\.\d+\] ",
         // docker compose, kubectl --prefix.
         r"^[A-Za-z][\w./-]* +\| ?",
@@ -53,12 +53,25 @@ pub fn lines(text: &str) -> Vec<String> {
             _ => Cow::Borrowed(raw),
         };
         if escaped(&raw) {
-            out.extend(unescape(&raw).lines().map(line));
+            unescape(&raw).lines().for_each(|l| push(&mut out, line(l)));
         } else {
-            out.push(line(&raw));
+            push(&mut out, line(&raw));
         }
     }
     out
+}
+
+/// Old kernels at level 1 print an instruction behind a state, on the same line.
+fn push(out: &mut Vec<String>, line: String) {
+    let state = line.starts_with('R') || line.starts_with("from ");
+    let insn = || INSN.as_ref().and_then(|i| i.captures(&line)).and_then(|c| Some(c.get(1)?.start()));
+    match insn().filter(|at| state && *at > 0 && line[*at..].contains(": (")) {
+        Some(at) => {
+            out.push(line[..at].trim_end().to_owned());
+            out.push(line[at..].to_owned());
+        }
+        None => out.push(line),
+    }
 }
 
 /// Whether a line is a whole log in the notation of a string literal, as Rust's `Debug` and JSON print it.
@@ -107,7 +120,8 @@ fn line(raw: &str) -> String {
         && let Some(found) = INSN.as_ref().and_then(|i| i.captures(rest)).and_then(|c| c.get(1))
         && found.start() < 60
         && !rest.starts_with("from ")
-        && !rest[..found.start()].contains(['(', '='])
+        && !rest[..found.start()].contains('(')
+        && !rest.starts_with("regs=")
     {
         rest = &rest[found.start()..];
     }

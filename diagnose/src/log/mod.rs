@@ -135,7 +135,7 @@ impl Builder {
                 }
             }
             Line::Program(name) => {
-                if !self.now.steps.is_empty() && self.now.program.as_ref().is_some_and(|p| *p != name) {
+                if self.program.as_ref() != Some(&name) {
                     self.end();
                 }
                 self.program = Some(name);
