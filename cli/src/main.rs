@@ -58,6 +58,8 @@ enum Command {
 const STACK: usize = 256 << 20;
 
 fn main() -> ExitCode {
+    // A guest's first process is this binary: it answers over shared memory and never comes back.
+    vm::guest::serve_if_guest();
     let cli = Cli::parse();
     let work = move || match run(cli.command) {
         Ok(status) => status,

@@ -122,7 +122,7 @@ pub fn judge(case: &Case, profile: &Profile, log_level: u32, with_needs: bool) -
         own = own.with_caps(caps);
     }
     let start = Instant::now();
-    let outcome = fuzz::oracle::guarded(|| verifier::verify(program, &own, &Options { log_level }));
+    let outcome = engines::guarded(|| verifier::verify(program, &own, &Options { log_level }));
     row.duration_us = micros(start.elapsed());
     let outcome = match outcome {
         Ok(o) => o,
@@ -133,7 +133,7 @@ pub fn judge(case: &Case, profile: &Profile, log_level: u32, with_needs: bool) -
         }
     };
     if outcome.verdict == Verdict::Reject
-        && let Ok(report) = fuzz::oracle::guarded(|| diagnosis::of(program, &own, &outcome))
+        && let Ok(report) = engines::guarded(|| diagnosis::of(program, &own, &outcome))
     {
         row.explain(report);
     }

@@ -1,9 +1,8 @@
 //! Programs made up at random and oracles that judge what happens to them: generators, mutation, shrinking, campaigns. The targets
-//! that call this are a few lines each. Engines are not here (see `kernel-diff`).
+//! that call this are a few lines each. Engines are not here (see `engines`).
 
 pub mod campaign;
 pub mod emit;
-pub mod engines;
 pub mod generate;
 pub mod mutate;
 pub mod oracle;

@@ -1,10 +1,10 @@
 //! Short campaigns that need no kernel: the verifier against hostile programs, the JIT against the interpreter.
 
+use engines::guarded;
+use engines::userspace::{Backend, Userspace};
+use engines::verifier::{Checked, Verifier};
 use fuzz::campaign::{Plan, case, results};
-use fuzz::engines::userspace::{Backend, Userspace};
-use fuzz::engines::verifier::{Checked, Verifier};
 use fuzz::generate::Options;
-use fuzz::oracle::guarded;
 use kernel_diff::{Engine, LoadOptions};
 use spec::Profile;
 

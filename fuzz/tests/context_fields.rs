@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use fuzz::engines::userspace::{Backend, Userspace};
+use engines::userspace::{Backend, Userspace};
 use kernel_diff::{Engine, Input, LoadOptions};
 use program::Program;
 use runtime::input::{Blob, FieldValue};

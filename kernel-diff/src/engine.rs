@@ -2,6 +2,7 @@
 
 use program::Program;
 use runtime::Input;
+use serde::{Deserialize, Serialize};
 
 use crate::input::{MapDump, Output};
 use crate::judgement::Judgement;
@@ -39,7 +40,7 @@ pub struct Load {
 }
 
 /// How to load.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct LoadOptions {
     /// Bits of `log_level`: 1 = branches, 2 = every instruction, 4 = statistics; 0 = no log, fastest.
     pub log_level: u32,
@@ -60,7 +61,7 @@ impl LoadOptions {
 }
 
 /// Why an engine could not be asked. None of these is a verdict on the program.
-#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Error {
     /// The environment lacks something: privilege, a kernel feature, a file.
     #[error("{0}")]

@@ -1,7 +1,9 @@
 //! What a run leaves behind, as plain bytes, the same for every engine. What it gets is [`runtime::Input`].
 
+use serde::{Deserialize, Serialize};
+
 /// What a run left behind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     pub retval: u32,
     /// The packet afterwards, where the engine and program type give one.
@@ -17,7 +19,7 @@ pub struct Output {
 }
 
 /// A record that reached user space.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Name of the map.
     pub map: String,
@@ -26,7 +28,7 @@ pub struct Event {
 
 /// Contents of a map; entries are sorted by key (queues and stacks: in the order they pop, with empty keys). A per-CPU value is
 /// the concatenation of all CPUs' values, each rounded up to 8 bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MapDump {
     pub name: String,
     /// `None`: the contents cannot be read (ring buffers, sockets, ...).

@@ -1,8 +1,10 @@
 //! A verdict on a program with the numbers around it, and the reading of a verifier log's statistics lines. Comparing is in
 //! `outcome` and `logdiff`.
 
+use serde::{Deserialize, Serialize};
+
 /// What an engine said to a load.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judgement {
     pub accepted: bool,
     /// Negative errno of the refusal, 0 when accepted.
@@ -36,7 +38,7 @@ impl Judgement {
 }
 
 /// Statistics that the kernel prints at the end of a log. `None`: the log had no such line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     pub insns_processed: Option<u64>,
     pub max_states_per_insn: Option<u64>,

@@ -27,11 +27,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("jit", &["runtime", "spec", "isa", "program"]),
     ("kernel-diff", &["scenario", "loader", "runtime", "corpus", "program", "spec", "isa", "btf"]),
     ("explain", &["corpus"]),
-    ("fuzz", &["kernel-diff", "verifier", "interpreter", "jit", "loader", "runtime", "program", "spec", "isa", "btf"]),
+    ("engines", &["kernel-diff", "verifier", "interpreter", "jit", "runtime", "program", "spec", "isa", "btf"]),
+    ("vm", &["kernel-diff", "program", "isa", "btf"]),
+    ("fuzz", &["engines", "kernel-diff", "verifier", "loader", "runtime", "program", "spec", "isa", "btf"]),
 ];
 
 /// Crates that may contain `unsafe`.
-const UNSAFE: &[&str] = &["runtime", "jit", "kernel-diff", "xtask"];
+const UNSAFE: &[&str] = &["runtime", "jit", "kernel-diff", "vm", "xtask"];
 
 pub fn run() -> Result<()> {
     let root = crate::root();

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use corpus::{Corpus, Entry};
-use fuzz::engines::rbpf::Rbpf;
-use fuzz::engines::userspace::{Backend, Userspace};
-use fuzz::engines::verifier::Verifier;
+use engines::rbpf::Rbpf;
+use engines::userspace::{Backend, Userspace};
+use engines::verifier::Verifier;
 use kernel_diff::ledger::{Ledger, Standing};
 use kernel_diff::outcome::{Difference, judgements};
 use kernel_diff::play::{Played, compare, play};
@@ -14,6 +14,7 @@ use kernel_diff::{Engine, Error, Judgement, LoadOptions, Outcome, recorded};
 use program::Program;
 use serde::Serialize;
 use spec::Profile;
+use vm::{Catalogue, Vm, VmEngine};
 
 use crate::args::{Format, Kernel, Select};
 use crate::exit::{Failure, Status};
@@ -31,7 +32,8 @@ unreadable input, 3 = no kernel to ask.
 
 Examples:
   bpfverdict diff corpus
-  bpfverdict diff build/*.bpf.o --format json")]
+  bpfverdict diff build/*.bpf.o --format json
+  bpfverdict diff corpus --engine vm --kernel 6.12,6.18      # after: bpfverdict kernels fetch 6.12 6.18")]
 pub struct Args {
     /// `corpus`, ELF objects, folders, load records
     #[arg(required = true, value_name = "PATH")]
@@ -58,12 +60,16 @@ enum Where {
     Host,
     /// The answers recorded with the corpus
     Recorded,
+    /// Kernels in QEMU guests: --kernel names one or several, `bpfverdict kernels fetch` gets them
+    Vm,
 }
 
 /// One program.
 #[derive(Debug, Serialize)]
 struct Line {
     schema: u32,
+    /// Which kernel answered: `host`, `recorded`, or the name of a guest's.
+    target: String,
     case: String,
     ours: String,
     kernel: String,
@@ -81,6 +87,7 @@ struct Line {
 }
 
 struct Diff {
+    target: String,
     kernel: Option<Box<dyn Engine>>,
     ours: Verifier,
     interp: Userspace,
@@ -88,14 +95,58 @@ struct Diff {
     ledger: Ledger,
     lines: Vec<Line>,
     from_recordings: usize,
+    /// Recordings are of one kernel; they never stand in for that of a guest.
+    use_recordings: bool,
 }
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
-    let kernel = match args.engine {
-        Where::Host => kernel_diff::live::host(),
-        Where::Recorded => Err(Error::Environment("asked for recorded answers".to_owned())),
+    let mut lines = Vec::new();
+    let mut status = Status::Ok;
+    let names: Vec<&str> = match args.engine {
+        Where::Vm => args.kernel.kernel.split(',').map(str::trim).collect(),
+        Where::Host | Where::Recorded => vec![args.kernel.kernel.as_str()],
     };
-    let profile = args.kernel.profile_to_compare(kernel.is_ok())?;
+    for name in names {
+        let asked = Kernel { kernel: name.to_owned(), ..args.kernel.clone() };
+        status = status.worst(against(args, &asked, &mut lines)?);
+    }
+    print(&lines, args.format)?;
+    let bad = lines.iter().any(|l| matches!(l.standing, "differ" | "stale"));
+    Ok(status.worst(if bad { Status::Negative } else { Status::Ok }))
+}
+
+/// Who answers, and the profile that stands for it.
+struct Reference {
+    target: String,
+    kernel: Result<Box<dyn Engine>, Error>,
+    profile: Profile,
+    guest: Option<VmEngine>,
+}
+
+fn reference(args: &Args, asked: &Kernel) -> Result<Reference, Failure> {
+    if args.engine == Where::Vm {
+        let kernel = Catalogue::open().and_then(|c| c.find(&asked.kernel)).map_err(Failure::environment)?;
+        anstream::eprintln!("{}: booting {}", styled(DIM, "note"), asked.kernel);
+        let mut vm = Vm::boot(&kernel, vm::Options::default()).map_err(Failure::environment)?;
+        let btf = vm.read("/sys/kernel/btf/vmlinux").map_err(Failure::environment)?;
+        let btf = btf::Btf::parse(&btf).map_err(|e| Failure::environment(format!("the guest's BTF: {e}")))?;
+        let profile = asked.profile()?.with_btf(std::sync::Arc::new(btf));
+        let guest = VmEngine::new(vm);
+        let target = asked.kernel.clone();
+        return Ok(Reference { target, kernel: Ok(Box::new(guest.clone())), profile, guest: Some(guest) });
+    }
+    let (target, kernel) = match args.engine {
+        Where::Host => ("host", kernel_diff::live::host()),
+        _ => ("recorded", Err(Error::Environment("asked for recorded answers".to_owned()))),
+    };
+    let profile = asked.profile_to_compare(kernel.is_ok())?;
+    let target = if kernel.is_ok() { target } else { "recorded" }.to_owned();
+    Ok(Reference { target, kernel, profile, guest: None })
+}
+
+/// Everything against one kernel.
+fn against(args: &Args, asked: &Kernel, lines: &mut Vec<Line>) -> Result<Status, Failure> {
+    let Reference { target, kernel, profile, guest } = reference(args, asked)?;
     let only_corpus = args.paths.iter().all(|p| p == Path::new("corpus"));
     if let Err(why) = &kernel {
         if !only_corpus {
@@ -105,6 +156,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     }
     let btf = Some(profile.btf().clone());
     let mut diff = Diff {
+        target,
         kernel: kernel.ok(),
         ours: Verifier { profile: profile.clone() },
         interp: Userspace::new(Backend::Interpreter, btf.clone()).with_facts(profile.clone()),
@@ -112,6 +164,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
         ledger: Ledger::shipped().map_err(|e| Failure::input(format!("known.toml: {e}")))?,
         lines: Vec::new(),
         from_recordings: 0,
+        use_recordings: guest.is_none(),
     };
     let mut status = Status::Ok;
     for path in &args.paths {
@@ -136,9 +189,30 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
             styled(WARN, "note")
         );
     }
-    print(&diff.lines, args.format)?;
-    let bad = diff.lines.iter().any(|l| matches!(l.standing, "differ" | "stale"));
-    Ok(status.worst(if bad { Status::Negative } else { Status::Ok }))
+    if let Some(guest) = guest {
+        let vm = guest.0.borrow();
+        for lost in &vm.lost {
+            let console: String = lost.console.iter().map(|l| format!("\n    | {l}")).collect();
+            anstream::eprintln!(
+                "{}: {} {} at `{}`{console}",
+                styled(BAD, "guest lost"),
+                vm.release,
+                lost.what,
+                lost.program
+            );
+            status = status.worst(Status::Negative);
+        }
+        if vm.flakes > 0 {
+            anstream::eprintln!(
+                "{}: {} boots of {} did not come up and were repeated",
+                styled(WARN, "note"),
+                vm.flakes,
+                diff.target
+            );
+        }
+    }
+    lines.append(&mut diff.lines);
+    Ok(status)
 }
 
 impl Diff {
@@ -172,7 +246,7 @@ impl Diff {
         });
         // EPERM without a word: this kernel does not load programs of this type at all.
         let mute = |j: &Judgement| !j.accepted && j.errno == -1 && j.log.is_empty();
-        match (asked, entry.and_then(|e| e.recorded.as_ref())) {
+        match (asked, entry.and_then(|e| e.recorded.as_ref()).filter(|_| self.use_recordings)) {
             (Some(Ok(j)), _) if !mute(&j) => Ok(j),
             (_, Some(r)) => {
                 self.from_recordings += 1;
@@ -186,7 +260,7 @@ impl Diff {
 
     fn program(&mut self, case: &str, program: &Program, corpus: Option<(&Entry, &[Program])>) {
         let kernel = self.kernel_says(program, corpus.map(|c| c.0));
-        let ours = fuzz::oracle::guarded(|| self.ours.load(program, &LoadOptions::with_level(4)))
+        let ours = engines::guarded(|| self.ours.load(program, &LoadOptions::with_level(4)))
             .unwrap_or_else(|panic| Err(Error::Fault(format!("internal error: {panic}"))));
         let ours = ours.map(|l| l.judgement);
         let mut outcome = match (&kernel, &ours) {
@@ -196,6 +270,7 @@ impl Diff {
         };
         let mut line = Line {
             schema: 1,
+            target: self.target.clone(),
             case: case.to_owned(),
             ours: word(&ours),
             kernel: word(&kernel),
@@ -247,7 +322,7 @@ impl Diff {
                 ("rbpf", &mut Rbpf, &mut line.rbpf),
             ];
             for (name, engine, cell) in engines {
-                let got = fuzz::oracle::guarded(|| play(engine, programs, run))
+                let got = engines::guarded(|| play(engine, programs, run))
                     .unwrap_or_else(|panic| Err(Error::Fault(format!("internal error: {panic}"))));
                 if name == "rbpf" && matches!(got, Err(Error::Unsupported(_))) {
                     // A peer of small reach: where it does not reach it says nothing about us.
@@ -280,7 +355,7 @@ impl Diff {
             return Err(Error::unsupported(why.clone()));
         }
         let asked = self.kernel.as_mut().map(|k| play(k.as_mut(), programs, run));
-        match (asked, entry.recorded.as_ref()) {
+        match (asked, entry.recorded.as_ref().filter(|_| self.use_recordings)) {
             (Some(Ok(p)), _) => Ok(p),
             (_, Some(r)) => recorded::played(r, &run.name),
             (Some(Err(e)), None) => Err(e),
@@ -315,7 +390,14 @@ fn word(j: &Result<Judgement, Error>) -> String {
 
 fn print(lines: &[Line], format: Format) -> Result<(), Failure> {
     match format {
-        Format::Human => write!(anstream::stdout(), "{}", human(lines))?,
+        Format::Human => {
+            for of_one in lines.chunk_by(|a, b| a.target == b.target) {
+                if lines.first().map(|l| &l.target) != lines.last().map(|l| &l.target) {
+                    writeln!(anstream::stdout(), "\n== {}", of_one[0].target)?;
+                }
+                write!(anstream::stdout(), "{}", human(of_one))?;
+            }
+        }
         Format::Json => {
             let mut out = std::io::BufWriter::new(std::io::stdout());
             for l in lines {

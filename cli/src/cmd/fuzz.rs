@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engines::rbpf::Rbpf;
+use engines::userspace::{Backend, Userspace};
+use engines::verifier::{Checked, Verifier};
 use fuzz::campaign::{Group, Plan, Summary};
-use fuzz::engines::rbpf::Rbpf;
-use fuzz::engines::userspace::{Backend, Userspace};
-use fuzz::engines::verifier::{Checked, Verifier};
 use fuzz::generate;
 use indicatif::ProgressBar;
 use kernel_diff::Engine;

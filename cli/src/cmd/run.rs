@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use fuzz::engines::userspace::{Backend, Userspace};
+use engines::userspace::{Backend, Userspace};
 use kernel_diff::{Engine, Error, Input, LoadOptions, Loaded, MapDump, Output};
 use program::Program;
 

@@ -6,8 +6,9 @@ use kernel_diff::{Engine, Input, LoadOptions};
 use program::Program;
 use runtime::input::{Argument, Blob};
 
-use super::{Finding, guarded};
+use super::Finding;
 use crate::rng::Rng;
+use engines::guarded;
 
 /// What one program showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use kernel_diff::outcome::{Difference, Outcome, judgements};
 use kernel_diff::{Engine, LoadOptions};
 use program::Program;
 
-use super::{Finding, guarded};
+use super::Finding;
+use engines::guarded;
 
 /// Compare full logs only of walks up to this long: a log grows with the walk.
 const MAX_LOGGED: u64 = 20_000;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use fuzz::engines::rbpf::Rbpf;
-use fuzz::engines::userspace::{Backend, Userspace};
-use fuzz::engines::verifier::judgement;
+use engines::rbpf::Rbpf;
+use engines::userspace::{Backend, Userspace};
+use engines::verifier::judgement;
 use kernel_diff::outcome::{self, Outcome};
 use kernel_diff::{Engine, Error, LoadOptions, MapDump, Output};
 use spec::Profile;

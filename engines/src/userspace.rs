@@ -139,7 +139,7 @@ impl Loaded for LoadedImage {
         }
         self.session.borrow().preset(&input.maps).map_err(|e| Error::unsupported(e.to_string()))?;
         let (report, duration_ns) = self.execute(input, repeat.max(1))?;
-        let ctx = Some(report.ctx.0).filter(|_| self.image.prog_type == crate::generate::SYSCALL);
+        let ctx = Some(report.ctx.0).filter(|_| self.image.prog_type == spec::ProgType::Syscall.raw());
         let data = Some(report.packet.0).filter(|p| !p.is_empty());
         Ok(Output { retval: report.retval, data, ctx, events: self.events(), trace: report.outputs.trace, duration_ns })
     }

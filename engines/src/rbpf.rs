@@ -8,8 +8,6 @@ use isa::{Kind, Pseudo, Version};
 use kernel_diff::{Engine, Error, Input, Judgement, Load, LoadOptions, Loaded, MapDump, Output};
 use program::Program;
 
-use crate::generate::SYSCALL;
-
 /// The engine. It bounds no run: give it programs that a verifier has accepted.
 pub struct Rbpf;
 
@@ -23,7 +21,7 @@ impl Engine for Rbpf {
             return Err(Error::unsupported(what));
         }
         let code = program.insns.iter().flat_map(|i| i.to_bytes()).collect();
-        let loaded = Loadable { code, takes_record: program.prog_type == SYSCALL };
+        let loaded = Loadable { code, takes_record: program.prog_type == spec::ProgType::Syscall.raw() };
         Ok(Load { judgement: Judgement { accepted: true, ..Judgement::default() }, program: Some(Box::new(loaded)) })
     }
 }
