@@ -35,7 +35,7 @@ pub struct Select {
     #[arg(long = "attach", value_name = "TYPE", value_parser = attach_type)]
     pub attach: Option<AttachType>,
 
-    /// Initial value of a global variable of an object, as a loader would set it
+    /// Initial value of a global variable of an object, as a loader would set it, or a map's size: counts.max_entries=1024
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
 

@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
         // What the command line says comes last and wins.
         presets.extend(select.set.iter().cloned());
         let kconfig = select.kconfig.as_deref().map(kernel_config).transpose()?;
-        let options = loader::Options { presets, kconfig, ..loader::Options::for_kernel(profile.version) };
+        let options = loader::Options { presets, kconfig, ..loader::Options::for_profile(profile) };
         Ok(Self { select, profile, options })
     }
 

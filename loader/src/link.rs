@@ -452,6 +452,7 @@ impl<'a> Linker<'a> {
             insns: build.insns,
             raw_fd_insns,
             maps,
+            object_maps: self.maps.clone().into(),
             btf,
             func_info,
             line_info: if described { build.lines.finish() } else { InfoTable::default() },

@@ -11,6 +11,7 @@ use crate::{Error, btf_fixup, presets, sanitize};
 use btf::ext::{BtfExt, CoreRelo};
 use btf::{Btf, Editor};
 use program::{MapDef, Program};
+use spec::Profile;
 use spec::profile::{Takes, Version};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Options {
     pub cpus: u32,
     /// What the kernel takes; the rest is replaced or left out.
     pub takes: Takes,
+    /// The kernel that the object is loaded into. Its BTF decides what special fields types may have.
+    pub profile: Option<Profile>,
 }
 
 impl Default for Options {
@@ -57,7 +60,20 @@ impl Options {
             presets: Vec::new(),
             cpus: 1,
             takes: Takes::of(version),
+            profile: None,
         }
+    }
+
+    /// For this kernel, BTF and capabilities of the loader included.
+    pub fn for_profile(profile: &Profile) -> Self {
+        Self { profile: Some(profile.clone()), ..Self::for_kernel(profile.version) }
+    }
+
+    /// Asks something that depends on the kernel's types.
+    pub(crate) fn with_kernel<T>(&self, ask: impl FnOnce(spec::map::Kernel<'_>) -> T) -> T {
+        let version = self.profile.as_ref().map_or(Version::REFERENCE, |p| p.version);
+        let kernel_type = |name: &str| self.profile.as_ref()?.btf().find_by_name_kind(name, btf::Kind::Struct);
+        ask(spec::map::Kernel { version, kernel_type: &kernel_type })
     }
 
     /// The object name that libbpf derives from a path.
@@ -136,9 +152,9 @@ pub fn open(bytes: &[u8], options: &Options) -> Result<Object, Error> {
     };
     let programs = programs(&functions, options);
     let given = btf.as_ref().map(|b| given(b, options.takes)).transpose()?;
-    let btf_refused = given.as_ref().and_then(|b| b.check_as_kernel().err());
+    let btf_refused = given.as_ref().and_then(|b| refusal(b, options));
     let known = given.filter(|_| btf_refused.is_none());
-    let finish = |m: &maps::ObjMap| Arc::new(maps::finish(m.def.clone(), options.cpus, known.as_ref()));
+    let finish = |m: &maps::ObjMap| Arc::new(maps::finish(m.def.clone(), options, known.as_ref()));
     let finished = maps.list.iter().map(finish).collect();
     let parts = Parts { btf, functions, maps, externs, info, core, options: options.clone() };
     Ok(Object {
@@ -149,6 +165,24 @@ pub fn open(bytes: &[u8], options: &Options) -> Result<Object, Error> {
         btf: known,
         btf_refused,
         parts: Arc::new(parts),
+    })
+}
+
+/// Why the kernel would not take this BTF.
+fn refusal(btf: &Btf, options: &Options) -> Option<btf::Refusal> {
+    if let Err(refusal) = btf.check_as_kernel() {
+        return Some(refusal);
+    }
+    let profile = options.profile.as_ref()?;
+    // Before, structs were looked at with maps only.
+    if !profile.changes.trusted_pointers {
+        return None;
+    }
+    let (id, errno) = options.with_kernel(|kernel| spec::map::check_structs(btf, kernel)).err()?;
+    let name = btf.name(id);
+    Some(btf::Refusal {
+        errno: errno.negative(),
+        message: format!("[{id}] STRUCT {name} has fields that it may not have ({errno})"),
     })
 }
 

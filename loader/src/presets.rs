@@ -1,8 +1,10 @@
-//! `name=value`: initial values of global variables, as user space sets them before it loads an object.
+//! `name=value`: initial values of global variables, and sizes of maps (`map.max_entries=value`), as user space sets them before it loads
+//! an object.
 
 use crate::Error;
 use crate::maps::{Maps, Source};
 use btf::{Btf, Kind};
+use program::MapDef;
 
 /// Largest section whose contents are made up (`.bss`).
 const MAX_SECTION: u32 = 256 << 20;
@@ -18,6 +20,10 @@ pub(crate) fn apply(settings: &[String], btf: Option<&Btf>, maps: &mut Maps) -> 
     for setting in settings {
         let bad = |problem: &str| Error::Preset { setting: setting.clone(), problem: problem.to_owned() };
         let (path, value) = setting.split_once('=').ok_or_else(|| bad("expected NAME=VALUE"))?;
+        if let Some(size) = map_size(maps, path.trim()) {
+            *size = value.trim().parse().map_err(|_| bad("the size of a map is a number below 2^32"))?;
+            continue;
+        }
         let btf = btf.ok_or_else(|| bad("the object has no BTF to say where its variables are"))?;
         let place = find(btf, maps, path.trim()).map_err(|problem| bad(&problem))?;
         let bytes = encode(btf, place.type_id, value).map_err(|problem| bad(&problem))?;
@@ -34,6 +40,20 @@ pub(crate) fn apply(settings: &[String], btf: Option<&Btf>, maps: &mut Maps) -> 
         }
     }
     Ok(())
+}
+
+/// What loaders change of maps that an object defines: `NAME.max_entries`, `NAME.value_size`, ...
+fn map_size<'a>(maps: &'a mut Maps, path: &str) -> Option<&'a mut u32> {
+    let (name, field) = path.rsplit_once('.')?;
+    let of: fn(&mut MapDef) -> &mut u32 = match field {
+        "max_entries" => |def| &mut def.max_entries,
+        "key_size" => |def| &mut def.key_size,
+        "value_size" => |def| &mut def.value_size,
+        "map_flags" => |def| &mut def.map_flags,
+        _ => return None,
+    };
+    let map = maps.list.iter_mut().find(|m| m.source == Source::Defined && m.def.full_name == name)?;
+    Some(of(&mut map.def))
 }
 
 /// Resolves `var`, `var.member` and `var[3]`, in any combination.

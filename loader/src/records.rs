@@ -166,6 +166,7 @@ impl Reader {
         let line_info = table("line_info", &load.line_info, load.line_info_rec_size)?;
         let maps = load.maps.into_iter().map(|m| self.map(m, 0).map(Arc::new)).collect::<Result<_, _>>()?;
         Ok(Program {
+            object_maps: Arc::default(),
             name: name.unwrap_or(load.prog_name),
             section: section.unwrap_or_default(),
             prog_type: load.prog_type,

@@ -30,6 +30,9 @@ pub struct Program {
     pub raw_fd_insns: Vec<u32>,
     /// Shared by all programs of an object, so that an engine can tell that two programs use the same map.
     pub maps: Vec<Arc<MapDef>>,
+    /// All maps of the object that the program comes from, in the order in which loaders make them: the object fails with the first that
+    /// cannot be made, whichever program uses it. Empty for a program without an object, and to ask about the program alone.
+    pub object_maps: Arc<[Arc<MapDef>]>,
     /// The program's own BTF (not the kernel's).
     pub btf: Option<Arc<btf::Btf>>,
     pub func_info: InfoTable,

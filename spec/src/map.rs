@@ -1,13 +1,17 @@
 //! Map types: numbers, names, flags. What may be created is in `map::create`, what goes together with which program, helper and
-//! field in `map::compat`.
+//! field in `map::compat`, what values hold in `map::record`, what types keys and values may have in `map::typed`.
 
 use crate::numbered::numbered;
 
 mod compat;
 mod create;
+mod record;
+mod typed;
 
 pub use compat::*;
 pub use create::*;
+pub use record::*;
+pub use typed::*;
 
 numbered! {
     /// `enum bpf_map_type` of 6.18.

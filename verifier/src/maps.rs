@@ -1,9 +1,7 @@
-//! Maps as the verifier sees them: definition, special fields of the value (`record`), template of a map-in-map. What maps may be created is in
+//! Maps as the verifier sees them: definition, special fields of the value, template of a map-in-map. What maps may be created is in
 //! `spec::map`; which program may use which map is checked in `pass::resolve`.
 
-mod record;
-
-pub use record::{Field, Graph, Owner, Record};
+pub use spec::map::{Field, Graph, Owner, Record};
 
 use crate::reg::{BtfId, MapId};
 use program::MapDef;

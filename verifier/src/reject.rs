@@ -627,6 +627,8 @@ rejections! {
         "invalid bpf_context access off={off}. Reference may already be released\n";
 
     // ---- 09xx maps -----------------------------------------------------------------------------------------------------
+    /// As loaders say it: the kernel has only the errno.
+    "BV0908" MapCreate { name: String, error: &'static str, errno: i32 } *errno, "map '{name}': failed to create: -{error}\n";
     "BV0901" TooManyMaps E2BIG, "The total number of maps per program has reached the limit of 64\n";
     "BV0902" MapRefused { text: &'static str } EINVAL, "{text}\n";
     "BV0903" StructOpsMap EINVAL, "bpf_struct_ops map cannot be used in prog\n";

@@ -116,6 +116,7 @@ pub fn verify(prog: &Program, profile: &Profile, opts: &Options) -> Outcome {
 }
 
 fn before_verification(prog: &Program, profile: &Profile) -> R {
+    crate::pass::object::check_maps(prog, profile)?;
     let Some(other) = profile.other() else { return crate::pass::load::check(prog, profile) };
     versions::before_load(prog, other)?;
     crate::pass::load::check(prog, profile).or_else(|r| versions::settle(None, profile, Err(r)))

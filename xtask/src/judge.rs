@@ -196,6 +196,15 @@ mod live {
         btf: Arc<Btf>,
     }
 
+    impl Target {
+        /// As far as loaders look at it.
+        fn profile(&self) -> Profile {
+            let mut profile = Profile::default().with_btf(Arc::clone(&self.btf));
+            (profile.version, profile.changes) = (self.version, spec::profile::Changes::of(self.version));
+            profile
+        }
+    }
+
     /// Calls `each` with every program, by its name: `00012/xdp.bpf.o:prog`. Records are judged by the kernel's BTF unless they name one.
     fn visit(root: &Path, names: &[String], kernel: &Target, each: &mut dyn FnMut(&str, Program)) -> Result<()> {
         for name in names {
@@ -218,11 +227,13 @@ mod live {
                 continue;
             }
             let object_name = loader::Options::name_from_path(&path);
-            let options = loader::Options { object_name, ..loader::Options::for_kernel(kernel.version) };
+            let options = loader::Options { object_name, ..loader::Options::for_profile(&kernel.profile()) };
             let Ok(object) = loader::open(&fs::read(&path)?, &options) else { continue };
             let mut linker = object.linker(Some(&kernel.btf));
             for (index, program) in object.programs.iter().enumerate() {
-                if let Ok(made) = linker.program(index) {
+                if let Ok(mut made) = linker.program(index) {
+                    // Only its own maps are made here.
+                    made.object_maps = Arc::default();
                     each(&format!("{short}:{}", program.name), made);
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use corpus::{Corpus, Entry};
 use engines::rbpf::Rbpf;
@@ -222,7 +223,7 @@ impl Diff {
         for entry in &corpus.entries {
             bar.inc(1);
             let object_name = entry.object.name.clone();
-            let options = loader::Options { object_name, ..loader::Options::for_kernel(profile.version) };
+            let options = loader::Options { object_name, ..loader::Options::for_profile(&profile) };
             let object =
                 loader::open(&entry.elf, &options).map_err(|e| Failure::input(format!("{}: {e}", entry.id())))?;
             let mut linker = object.linker(Some(profile.btf()));
@@ -259,8 +260,10 @@ impl Diff {
     }
 
     fn program(&mut self, case: &str, program: &Program, corpus: Option<(&Entry, &[Program])>) {
+        // Only the program's own maps are made here: it is compared, not what else its object needs.
+        let alone = Program { object_maps: Arc::default(), ..program.clone() };
         let kernel = self.kernel_says(program, corpus.map(|c| c.0));
-        let ours = engines::guarded(|| self.ours.load(program, &LoadOptions::with_level(4)))
+        let ours = engines::guarded(|| self.ours.load(&alone, &LoadOptions::with_level(4)))
             .unwrap_or_else(|panic| Err(Error::Fault(format!("internal error: {panic}"))));
         let ours = ours.map(|l| l.judgement);
         let mut outcome = match (&kernel, &ours) {

@@ -10,9 +10,11 @@ use crate::elf::Elf;
 use crate::externs::Externs;
 use crate::functions::Functions;
 use crate::{Error, Options};
-use btf::{Btf, Kind};
+use btf::Btf;
 use program::MapDef;
 use spec::MapType;
+use spec::map::CreateAttr;
+use spec::profile::Caps;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -161,70 +163,27 @@ fn adjust(def: &mut MapDef, cpus: u32) {
     }
 }
 
-/// Types that the kernel creates only without BTF.
-fn is_untyped(map_type: MapType) -> bool {
-    matches!(
-        map_type,
-        MapType::PerfEventArray
-            | MapType::CgroupArray
-            | MapType::StackTrace
-            | MapType::ArrayOfMaps
-            | MapType::HashOfMaps
-            | MapType::Devmap
-            | MapType::DevmapHash
-            | MapType::Cpumap
-            | MapType::Xskmap
-            | MapType::Sockmap
-            | MapType::Sockhash
-            | MapType::Queue
-            | MapType::Stack
-            | MapType::Arena
-    )
-}
-
 /// Whether the kernel creates the map with its BTF. When not, loaders create it without.
-fn takes_btf(def: &MapDef) -> bool {
-    let (Some(btf), Some(map_type)) = (def.btf.as_deref(), MapType::from_raw(def.map_type)) else { return false };
-    let (key, value) = (def.btf_key_type_id, def.btf_value_type_id);
-    if is_untyped(map_type) {
-        return false;
+fn takes_btf(def: &MapDef, btf: &Btf, options: &Options) -> bool {
+    if def.btf_value_type_id == 0 {
+        return def.btf_key_type_id == 0;
     }
-    if value == 0 {
-        return key == 0;
-    }
-    let has_size = |id: u32, size: u32| btf.resolve_size(id) == Some(size);
-    if (key != 0 && !has_size(key, def.key_size)) || !has_size(value, def.value_size) {
-        return false;
-    }
-    let int_bits = |id: u32| btf.resolve(id).and_then(|(id, _)| btf.int(id)).map_or(0, |i| i.bits);
-    let key_is_struct = btf.resolve(key).is_some_and(|(_, t)| t.kind() == Kind::Struct);
-    match map_type {
-        // The value of a global variable section has no key.
-        MapType::Array if key == 0 => btf.kind(value) == Some(Kind::Datasec) && def.max_entries == 1,
-        MapType::Array
-        | MapType::PercpuArray
-        | MapType::SkStorage
-        | MapType::InodeStorage
-        | MapType::TaskStorage
-        | MapType::CgrpStorage => int_bits(key) == 32,
-        MapType::LpmTrie => key_is_struct,
-        MapType::CgroupStorage | MapType::PercpuCgroupStorage => key_is_struct || int_bits(key) == 64,
-        MapType::BloomFilter => key == 0,
-        _ => key != 0,
-    }
+    let caps = options.profile.as_ref().map_or(Caps::ALL, |p| p.caps);
+    options.with_kernel(|kernel| spec::map::check_types(&CreateAttr::of(def), btf, kernel, caps)).is_ok()
 }
 
 /// A definition as it goes to the kernel, with the template inside it. `known` is the object's BTF as the kernel has it.
-pub(crate) fn finish(mut def: MapDef, cpus: u32, known: Option<&Arc<Btf>>) -> MapDef {
-    adjust(&mut def, cpus);
-    if def.map_type == MapType::StructOps.raw() || known.is_some() && takes_btf(&def) {
+pub(crate) fn finish(mut def: MapDef, options: &Options, known: Option<&Arc<Btf>>) -> MapDef {
+    adjust(&mut def, options.cpus);
+    let taken = |btf: &Arc<Btf>| def.btf.is_some() && takes_btf(&def, btf, options);
+    if def.map_type == MapType::StructOps.raw() || known.is_some_and(taken) {
         def.btf = def.btf.and(known.cloned());
     } else {
         def.btf = None;
         (def.btf_key_type_id, def.btf_value_type_id) = (0, 0);
     }
     if let Some(inner) = def.inner.take() {
-        def.inner = Some(Arc::new(finish(Arc::unwrap_or_clone(inner), cpus, known)));
+        def.inner = Some(Arc::new(finish(Arc::unwrap_or_clone(inner), options, known)));
     }
     def
 }

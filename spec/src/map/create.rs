@@ -6,6 +6,7 @@ use super::flags::*;
 use crate::errno::Errno::{self, E2BIG, EINVAL, ENOTSUPP, EOPNOTSUPP, EPERM, ERANGE};
 use crate::profile::{Caps, Config, Profile, Version};
 use crate::span::Span;
+use program::MapDef;
 
 /// The largest kmalloc.
 const KMALLOC_MAX: u64 = 4 << 20;
@@ -50,6 +51,25 @@ pub struct CreateAttr<'a> {
     pub btf_vmlinux_value_type_id: u32,
     /// The type of the template, for a map-in-map.
     pub inner: Option<u32>,
+}
+
+impl<'a> CreateAttr<'a> {
+    /// As a loader creates the map of this definition.
+    pub fn of(def: &'a MapDef) -> CreateAttr<'a> {
+        CreateAttr {
+            map_type: def.map_type,
+            key_size: def.key_size,
+            value_size: def.value_size,
+            max_entries: def.max_entries,
+            map_flags: def.map_flags,
+            map_extra: def.map_extra,
+            name: &def.name,
+            btf_key_type_id: def.btf_key_type_id,
+            btf_value_type_id: def.btf_value_type_id,
+            btf_vmlinux_value_type_id: def.btf_vmlinux_value_type_id,
+            inner: def.inner.as_ref().map(|inner| inner.map_type),
+        }
+    }
 }
 
 /// Whether such a map can be made. `Err` is the errno of the first check that fails.

@@ -80,7 +80,8 @@ impl Verifier<'_> {
             return None;
         }
         let kernel = |name: &str| self.btf(BtfId::KERNEL)?.find_by_name_kind(name, btf::Kind::Struct);
-        Some(Record::of(&b, id, Owner::Object, &kernel))
+        let kernel = spec::map::Kernel { version: self.profile.version, kernel_type: &kernel };
+        Some(Record::of(&b, id, Owner::Object, kernel))
     }
 
     pub(crate) fn struct_has_refcount(&self, btf: BtfId, id: u32) -> bool {

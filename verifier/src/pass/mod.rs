@@ -11,6 +11,7 @@ pub mod form;
 pub mod graph;
 mod info;
 pub mod load;
+pub mod object;
 mod resolve;
 
 use crate::env::Verifier;

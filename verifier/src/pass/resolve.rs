@@ -1,7 +1,7 @@
 //! The pre-pass: form of loads and 64-bit immediates, maps and kernel symbols they name, opcodes that exist.
 
 use crate::env::{LoadImm, Verifier};
-use crate::maps::{Map, Owner, Record};
+use crate::maps::{Map, Record};
 use crate::pass::form;
 use crate::reg::{BtfId, Ext, Flags, Kind, MapId, Reg, RegType};
 use crate::reject::errno::*;
@@ -198,11 +198,10 @@ impl Verifier<'_> {
         if let Some(b) = def.btf.clone().filter(|_| def.btf_value_type_id != 0) {
             btf_id = Some(self.btf_id(&b));
             let kernel = |name: &str| self.btf(BtfId::KERNEL).and_then(|k| k.find_by_name_kind(name, BtfKind::Struct));
-            let owner = if self.profile.changes.trusted_pointers { Owner::MapValue } else { Owner::EarlyMapValue };
-            record = Record::of(&b, def.btf_value_type_id, owner, &kernel);
-            if !self.profile.changes.fields_beyond_locks {
-                record.fields.retain(|f| f.kind == FieldKind::SpinLock);
-            } else if !self.profile.changes.user_pointers && record.find(FieldKind::Uptr).is_some() {
+            let kernel = spec::map::Kernel { version: self.profile.version, kernel_type: &kernel };
+            record = spec::map::value_record(&b, def.btf_value_type_id, kernel);
+            let changes = &self.profile.changes;
+            if changes.fields_beyond_locks && !changes.user_pointers && record.find(FieldKind::Uptr).is_some() {
                 // The kernel does not take these types; loaders then make the map without them.
                 (btf_id, record) = (None, Record::default());
             }
