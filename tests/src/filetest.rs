@@ -265,7 +265,7 @@ impl File {
         let entry = entries.iter().find(|e| Some(e.id().as_str()) == path.strip_suffix(".bpf.o"));
         let entry = entry.ok_or(format!("the corpus has no `{path}`"))?;
         let options =
-            loader::Options { object_name: entry.object.name.clone(), ..loader::Options::for_profile(&profile) };
+            loader::Options { object_name: entry.object.name.clone(), ..loader::Options::for_profile(profile) };
         let object = loader::open(&entry.elf, &options).map_err(|e| format!("{path}: {e}"))?;
         let index = object.programs.iter().position(|p| p.name == name.trim());
         let index = index.ok_or(format!("{path}: no program `{name}`"))?;

@@ -223,7 +223,7 @@ impl Diff {
         for entry in &corpus.entries {
             bar.inc(1);
             let object_name = entry.object.name.clone();
-            let options = loader::Options { object_name, ..loader::Options::for_profile(&profile) };
+            let options = loader::Options { object_name, ..loader::Options::for_profile(profile) };
             let object =
                 loader::open(&entry.elf, &options).map_err(|e| Failure::input(format!("{}: {e}", entry.id())))?;
             let mut linker = object.linker(Some(profile.btf()));
