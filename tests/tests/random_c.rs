@@ -43,7 +43,7 @@ fn every_kernel_has_an_answer() {
             return;
         };
         for (name, profile) in &profiles {
-            let options = loader::Options::for_profile(&profile);
+            let options = loader::Options::for_profile(profile);
             let object = loader::open(&elf, &options).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
             let mut linker = object.linker(Some(profile.btf()));
             for index in 0..object.programs.len() {
