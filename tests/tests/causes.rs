@@ -28,7 +28,7 @@ fn judge(corpus: &Corpus, example: &Example, name: &str, kernel: &str) -> (bool,
         profile.caps = caps(names);
     }
     let entry = corpus.entries.iter().find(|e| e.id() == example.object).expect("an object of the corpus");
-    let options = loader::Options { object_name: entry.object.name.clone(), ..loader::Options::for_profile(profile) };
+    let options = loader::Options { object_name: entry.object.name.clone(), ..loader::Options::for_profile(&profile) };
     let object = loader::open(&entry.elf, &options).expect("an object that opens");
     let index = object.programs.iter().position(|p| p.name == name).unwrap_or_else(|| panic!("{name}"));
     let Ok(program) = object.linker(Some(profile.btf())).program(index) else { return (false, None) };

@@ -42,7 +42,7 @@ fn compare(series: &str) {
     let (mut compared, mut wrong) = (0, Vec::new());
     for entry in Corpus::embedded().expect("the embedded corpus").entries {
         let options =
-            loader::Options { object_name: entry.object.name.clone(), ..loader::Options::for_profile(profile) };
+            loader::Options { object_name: entry.object.name.clone(), ..loader::Options::for_profile(&profile) };
         let object = loader::open(&entry.elf, &options).unwrap_or_else(|e| panic!("{}: {e}", entry.id()));
         let mut linker = object.linker(Some(profile.btf()));
         for (index, program) in object.programs.iter().enumerate() {
