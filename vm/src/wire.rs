@@ -245,6 +245,8 @@ impl Received {
         let (slots, _) = l.insns.as_chunks::<{ Insn::SIZE }>();
         let table = |(rec_size, bytes)| InfoTable { rec_size, bytes };
         Ok(Program {
+            // A guest makes only what the program itself needs.
+            object_maps: Arc::default(),
             name: l.name,
             section: l.section,
             attach_to: l.attach_to,
