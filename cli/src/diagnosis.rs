@@ -51,14 +51,15 @@ pub fn of(program: &Program, profile: &Profile, outcome: &Outcome) -> Report {
         sources: sources(program),
         listing: listing(program),
         maps: program.maps.len(),
-        hot: Vec::new(),
+        hot: if long { hot(program, profile) } else { Vec::new() },
     };
-    let diagnosis = diagnose::diagnose(&refusal, &extra);
+    let mut diagnosis = diagnose::diagnose(&refusal, &extra);
+    crate::proof::add(program, profile, outcome, &mut diagnosis);
     Report { diagnosis, refusal, extra }
 }
 
 /// Every line record: from which instruction on, and the line as the object has it.
-fn sources(program: &Program) -> Vec<(u32, Source)> {
+pub fn sources(program: &Program) -> Vec<(u32, Source)> {
     let Some(btf) = &program.btf else { return Vec::new() };
     let row = |r: Vec<u32>| {
         let [insn, file, text, place] = r[..].first_chunk::<4>().copied()?;
@@ -75,7 +76,7 @@ fn sources(program: &Program) -> Vec<(u32, Source)> {
     all
 }
 
-fn listing(program: &Program) -> Vec<(u32, String)> {
+pub fn listing(program: &Program) -> Vec<(u32, String)> {
     let mut at = 0;
     let mut out = Vec::new();
     while at < program.insns.len() {
@@ -100,4 +101,18 @@ fn functions(program: &Program, outcome: &Outcome) -> Vec<FunctionStack> {
             insn: r[0],
         })
         .collect()
+}
+
+/// How often each instruction was looked at.
+fn hot(program: &Program, profile: &Profile) -> Vec<(u32, u64)> {
+    let (_, cost) = verifier::verify_counted(program, profile, &Options::default());
+    let all = cost.by_insn.iter().enumerate().map(|(i, s)| (i as u32, s.insns));
+    all.filter(|h| h.1 > 0).collect()
+}
+
+/// Where each function begins, and its name.
+pub fn function_starts(program: &Program) -> Vec<(u32, String)> {
+    let Some(btf) = &program.btf else { return Vec::new() };
+    let rows = program.func_info.rows().filter(|r| r.len() >= 2);
+    rows.map(|r| (r[0], btf.name(r[1]).to_owned())).collect()
 }

@@ -2,14 +2,17 @@
 
 mod args;
 mod cmd;
+mod cost;
 mod diagnosis;
 mod exit;
 mod host;
+mod html;
 mod input;
 mod min_kernel;
 mod output;
 mod page;
 mod parallel;
+mod proof;
 mod verdict;
 
 use clap::{CommandFactory, Parser, Subcommand};

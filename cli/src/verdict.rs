@@ -62,6 +62,12 @@ pub struct Row {
     pub notes: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<Vec<PathLine>>,
+    /// An input that breaks the program, as `run --input` takes it, and what happens then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counterexample: Option<serde_json::Value>,
+    /// What other kernels say to the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernels: Option<Vec<diagnose::Kernel>>,
     /// What the report for a terminal is drawn from.
     #[serde(skip)]
     pub report: Option<Box<Report>>,
@@ -78,6 +84,8 @@ impl Row {
         self.fix = Some(d.fix.clone());
         self.notes = Some(d.notes.clone());
         self.path = Some(d.path.clone());
+        self.counterexample.clone_from(&d.counterexample);
+        self.kernels = (!d.kernels.is_empty()).then(|| d.kernels.clone());
         self.report = Some(Box::new(report));
     }
 
@@ -86,6 +94,7 @@ impl Row {
         (self.log, self.needs, self.title) = (None, None, None);
         (self.evidence, self.notes) = (None, None);
         (self.places, self.fix, self.path) = (None, None, None);
+        (self.counterexample, self.kernels) = (None, None);
     }
 }
 

@@ -298,3 +298,43 @@ fn accepted_programs_carry_no_cause() {
     let said = bpfverdict(&["verify", "--format", "json", "--only", "good", "rules/map_null.bpf.o"]);
     assert!(said.out.contains("\"cause\":null") && !said.out.contains("\"places\""), "{}", said.out);
 }
+
+#[test]
+fn the_work_of_a_walk_adds_up_to_its_counters() {
+    for object in ["xdp/tail_chain.bpf.o", "rules/reference.bpf.o", "rules/insn_budget.bpf.o"] {
+        let said = bpfverdict(&["verify", "--profile", "--format", "json", object]);
+        let rows: Vec<serde_json::Value> = said.out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let (verdicts, work): (Vec<_>, Vec<_>) = rows.iter().partition(|r| r["verdict"].is_string());
+        assert_eq!(verdicts.len(), work.len(), "{object}");
+        for (v, w) in verdicts.iter().zip(&work) {
+            assert_eq!(v["insns_processed"], w["insns"], "{object} {}", v["program"]);
+            assert_eq!(v["total_states"], w["states"], "{object} {}", v["program"]);
+            for part in ["lines", "functions"] {
+                let sum: u64 = w[part].as_array().unwrap().iter().map(|l| l["insns"].as_u64().unwrap()).sum();
+                assert_eq!(w["insns"], sum, "{object} {} {part}", v["program"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_counterexample_breaks_the_program_again() {
+    let said = bpfverdict(&["verify", "--format", "json", "--only", "bad", "rules/map_null.bpf.o"]);
+    let row: serde_json::Value = serde_json::from_str(said.out.lines().next().unwrap()).unwrap();
+    let (_dir, path) = file("input.json", &row["counterexample"]["input"].to_string());
+    let run = bpfverdict(&["run", "rules/map_null.bpf.o", "--only", "bad", "--input", &path]);
+    assert_eq!(run.status, 1, "{}", run.all());
+    assert!(run.err.contains("fault: at insn 7"), "{}", run.all());
+    assert_eq!(row["fix"][0]["proven"], true, "{}", said.out);
+}
+
+#[test]
+fn a_page_holds_all_that_it_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("page.html");
+    let said = bpfverdict(&["verify", "--html", page.to_str().unwrap(), "rules/lost_proof.bpf.o"]);
+    assert_eq!(said.status, 1, "{}", said.all());
+    let text = std::fs::read_to_string(page).unwrap();
+    assert!(text.contains("PKT-LOST") && text.contains("\"steps\":[[0,0,"), "no path in the page");
+    assert!(!text.contains("http://") && !text.contains("https://"), "the page needs a network");
+}

@@ -6,6 +6,7 @@ use crate::cause::{self, Cause, Facts};
 use crate::ids;
 use crate::log::{Refusal, Source};
 use crate::path::Path;
+use crate::probe::{Probe, probe};
 
 /// How sure a diagnosis is. A guess says that it is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -61,6 +62,31 @@ pub struct Fix {
     /// The same change was made to the bytecode, and it was accepted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub proven: bool,
+    /// How it can be tried on the instructions.
+    #[serde(skip)]
+    pub trial: Option<Trial>,
+}
+
+/// A change to instructions that stands for a fix in the source: whoever has the program can judge it again with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// Leave before `insn` if the register is 0.
+    NotNull { insn: u32, reg: u8 },
+    /// Leave before `insn` unless `needed` bytes from the register on are inside of the packet. `end` holds data_end, or is free to get it
+    /// by `load`: the register with the context, and the field's offset.
+    Packet { insn: u32, reg: u8, end: u8, needed: i64, load: Option<(u8, i32)> },
+    /// Leave before `insn` unless the register is from `least` to one of `most`, which are tried in turn.
+    Limit { insn: u32, reg: u8, least: u64, most: Vec<u64> },
+    /// Zero a stretch of the main function's stack when it begins.
+    Zero { off: i64, len: i64 },
+}
+
+/// What one kernel says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Kernel {
+    pub kernel: String,
+    pub accepts: bool,
+    pub message: String,
 }
 
 /// A stretch of the path on one line of source.
@@ -92,6 +118,14 @@ pub struct Diagnosis {
     pub notes: Vec<String>,
     /// The path, loops folded, its last lines.
     pub path: Vec<PathLine>,
+    /// An input that breaks the program, as `run --input` takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counterexample: Option<serde_json::Value>,
+    /// What other kernels say to the same program.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kernels: Vec<Kernel>,
+    #[serde(skip)]
+    pub probe: Probe,
 }
 
 /// Stack of one function.
@@ -162,6 +196,9 @@ pub fn diagnose(refusal: &Refusal, extra: &Extra) -> Diagnosis {
         fix: finding.fix,
         notes: finding.notes,
         path: fold(&path),
+        counterexample: None,
+        kernels: Vec::new(),
+        probe: probe(&path),
     }
 }
 

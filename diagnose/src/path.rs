@@ -75,6 +75,11 @@ pub struct Check {
     pub taken: bool,
 }
 
+/// The steps of the failing path, in order.
+pub fn failing(refusal: &Refusal) -> Vec<&Step> {
+    Path::of(refusal).steps
+}
+
 impl<'a> Path<'a> {
     /// Branches are taken up newest first, so the path is a stack: what was pushed after the jump that a branch comes from is over.
     pub fn of(refusal: &'a Refusal) -> Path<'a> {

@@ -9,7 +9,7 @@ pub fn range(v: &Value) -> String {
     }
     let (low, high) = match (v.smin, v.smax, v.umin, v.umax) {
         (Some(l), Some(h), ..) if l >= 0 || h < i64::MAX => (Some(i128::from(l)), Some(i128::from(h))),
-        (_, _, l, Some(h)) => (Some(i128::from(l.unwrap_or(0))), Some(i128::from(h))),
+        (_, _, l, Some(h)) if h <= i64::MAX as u64 => (Some(i128::from(l.unwrap_or(0))), Some(i128::from(h))),
         (l, h, ..) => (l.map(i128::from), h.map(i128::from)),
     };
     let high = high.filter(|h| *h < i128::from(i64::MAX));

@@ -198,6 +198,8 @@ pub struct Verifier<'a> {
     pub has_loops: bool,
     /// Stack depths after the passes behind the walk.
     pub final_depths: Option<Vec<i32>>,
+    /// Where the work goes, when asked for.
+    pub cost: Option<Box<crate::cost::Cost>>,
     /// The kernel's BTF, once somebody asked for it.
     kernel_btf: std::cell::OnceCell<Option<Arc<Btf>>>,
 }
@@ -249,6 +251,7 @@ impl<'a> Verifier<'a> {
             throws: false,
             has_loops: false,
             final_depths: None,
+            cost: None,
             kernel_btf: std::cell::OnceCell::new(),
         }
     }
@@ -421,6 +424,7 @@ impl<'a> Verifier<'a> {
         self.explored.add_branch(state.parent);
         let log = self.log.mark();
         self.queue.push(Queued { state, insn, prev, log });
+        self.spend_branch();
         Ok(self.queue.len() - 1)
     }
 

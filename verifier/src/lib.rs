@@ -8,6 +8,7 @@
 mod alu;
 mod branch;
 mod call;
+mod cost;
 mod env;
 mod facts;
 mod invariants;
@@ -31,6 +32,7 @@ mod verdict;
 mod versions;
 mod walk;
 
+pub use cost::{Cost, Spent};
 pub use needs::needs;
 pub use reject::Reject;
-pub use verdict::{Options, Outcome, Stats, Verdict, verify};
+pub use verdict::{Options, Outcome, Stats, Verdict, verify, verify_counted};

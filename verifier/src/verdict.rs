@@ -1,5 +1,6 @@
 //! One verification from the outside: options in, outcome out, with the kernel's order of attribute checks, passes and statistics.
 
+use crate::cost::Cost;
 use crate::env::Verifier;
 use crate::reject::{R, Reject, errno};
 use crate::versions;
@@ -72,14 +73,27 @@ pub struct Outcome {
 
 /// Judges a program as `BPF_PROG_LOAD` would.
 pub fn verify(prog: &Program, profile: &Profile, opts: &Options) -> Outcome {
+    judge(prog, profile, opts, &mut None)
+}
+
+/// The same, and where the work went. `Cost` adds up to the counters of the outcome.
+pub fn verify_counted(prog: &Program, profile: &Profile, opts: &Options) -> (Outcome, Cost) {
+    let mut cost = Some(Box::new(Cost::new(prog.insns.len())));
+    let outcome = judge(prog, profile, opts, &mut cost);
+    (outcome, cost.map_or_else(Cost::default, |c| *c))
+}
+
+fn judge(prog: &Program, profile: &Profile, opts: &Options, cost: &mut Option<Box<Cost>>) -> Outcome {
     // What fails before the verifier has neither log nor statistics.
     if let Err(r) = before_verification(prog, profile) {
         let message = crate::reject::text(&r, profile.version);
         return refused(r, None, None, Stats::default(), message, String::new());
     }
     let mut v = Verifier::new(prog, profile, opts);
+    v.cost = cost.take();
     let mut walking = false;
     let result = run(&mut v, &mut walking);
+    *cost = v.cost.take();
     let result = versions::settle(Some(&v), profile, result);
     let stats = v.stats();
     let insn = (walking && result.is_err()).then_some(v.insn_idx.max(0) as u32);

@@ -91,6 +91,9 @@ impl Verifier<'_> {
                 return Err(Reject::InsnOutOfRange { insn: self.insn_idx, count: self.insns.len() });
             }
             self.count.insns += 1;
+            if self.cost.is_some() {
+                self.spend_insn();
+            }
             self.subprogs[subprog].insns += 1;
             if self.count.insns > MAX_PROCESSED {
                 return Err(Reject::TooManyInsns { processed: self.count.insns });

@@ -1,9 +1,12 @@
 //! `verify`: the verdict of the kernel's verifier for each program of the given paths.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use crate::args::{Format, Kernel, Sources};
+use crate::cost;
 use crate::exit::{Failure, Status};
+use crate::html;
 use crate::input::{Case, Reader, visit_all};
 use crate::min_kernel;
 use crate::output::{self, BAD, DIM, GOOD, WARN, styled};
@@ -41,6 +44,18 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
+    /// Show where the verifier's work goes: by function, loop, line and branch
+    #[arg(long)]
+    profile: bool,
+
+    /// Write that work as a flame graph (.svg) or as folded stacks (any other name)
+    #[arg(long, value_name = "FILE")]
+    flame: Option<PathBuf>,
+
+    /// Write a page that steps along the path: source, instructions and states side by side
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
     /// One line for each program instead of table and reports
     #[arg(long, conflicts_with = "format")]
     short: bool,
@@ -70,7 +85,46 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
         Ok::<_, Failure>(read)
     })?;
     printer.finish()?;
+    work(args, &reader, &profile)?;
+    page(args, &reader, &profile)?;
     Ok(status.worst(read))
+}
+
+/// The page of `--html`.
+fn page(args: &Args, reader: &Reader<'_>, profile: &spec::Profile) -> Result<(), Failure> {
+    let Some(path) = &args.html else { return Ok(()) };
+    let mut programs = Vec::new();
+    visit_all(&args.sources.paths, reader, &mut |case| {
+        let row = verdict::judge(&case, profile, 0, false);
+        if let Ok(program) = &case.program {
+            programs.push(html::program(&row, program));
+        }
+        Ok(())
+    })?;
+    html::write(path, &programs)
+}
+
+/// Where the work goes, for `--profile` and `--flame`.
+fn work(args: &Args, reader: &Reader<'_>, profile: &spec::Profile) -> Result<(), Failure> {
+    if !args.profile && args.flame.is_none() {
+        return Ok(());
+    }
+    let mut reports = Vec::new();
+    visit_all(&args.sources.paths, reader, &mut |case| {
+        if let Ok(program) = &case.program {
+            reports.push(cost::count(program, profile).1);
+        }
+        Ok(())
+    })?;
+    if args.profile {
+        for report in &reports {
+            match args.format {
+                Format::Json => writeln!(io::stdout(), "{}", serde_json::to_string(report).map_err(io::Error::from)?)?,
+                _ => write!(anstream::stdout(), "{}", report.human())?,
+            }
+        }
+    }
+    args.flame.as_deref().map_or(Ok(()), |path| cost::flame(path, &reports))
 }
 
 /// Rows go out as they come, except for the table.

@@ -80,7 +80,7 @@ fn region(f: &Facts<'_>) -> Option<Finding> {
             || l.contains("beyond struct")
             || l.contains("access beyond")
             || l.contains("invalid buffer access")
-            || l.contains("off=") && l.contains("value_size=")
+            || (l.contains("off=") && l.contains("value_size=") && !l.contains("forbidden"))
     });
     let outside = f.has("is outside of the allowed memory range") || f.has("is outside of the array range");
     if line.is_none() && !outside {

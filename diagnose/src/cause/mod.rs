@@ -13,7 +13,7 @@ mod text;
 
 use serde::{Serialize, Serializer};
 
-use crate::diagnosis::{Certainty, Extra, Fix, Place, Role};
+use crate::diagnosis::{Certainty, Extra, Fix, Place, Role, Trial};
 use crate::log::Source;
 use crate::log::state::{self, Value};
 use crate::path::Path;
@@ -273,12 +273,29 @@ impl<'a> Facts<'a> {
             file: source.and_then(|s| s.file.clone()),
             line: source.and_then(|s| s.line),
             proven: false,
+            trial: None,
         }
     }
 
     /// The fix that changes the line of a step.
     pub fn replace(&self, step: usize, text: impl Into<String>, code: impl Into<String>) -> Fix {
         Fix { how: Some("replace"), ..self.before(step, text, code) }
+    }
+
+    /// The trial of a check against the packet's end, if a register has that end or can get it.
+    pub fn packet_trial(&self, at: usize, reg: u8, needed: i64) -> Option<Trial> {
+        let insn = self.path.steps.get(at)?.insn;
+        let value = |r: u8| self.path.value(at, state::Place::Reg(r));
+        if let Some(end) = (0..=9).find(|r| value(*r).is_some_and(|v| v.is_packet_end())) {
+            return Some(Trial::Packet { insn, reg, end, needed, load: None });
+        }
+        let ctx = (1..=9).find(|r| value(*r).is_some_and(|v| v.kind == "ctx" && v.off == 0))?;
+        let free = (0..=5).find(|r| *r != reg && value(*r).is_none())?;
+        let off = match self.extra.prog_type.as_deref()? {
+            "xdp" => 4,
+            _ => 80,
+        };
+        Some(Trial::Packet { insn, reg, end: free, needed, load: Some((ctx, off)) })
     }
 
     /// The marks that most findings have: what is refused.

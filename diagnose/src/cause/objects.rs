@@ -121,6 +121,7 @@ fn kinds(f: &Facts<'_>) -> Option<Finding> {
             "restore the saved flag once, in the reverse order, on every path",
         )
     } else if has("spin_lock")
+        || has("spin_unlock")
         || has("bpf_res_spin")
         || has("lock-ed")
         || has("while holding a lock")
@@ -192,7 +193,6 @@ fn contexts(f: &Facts<'_>) -> Option<Finding> {
         "exception cb",
         "exception callback",
         "in callback",
-        "not allowed in probe",
         "cannot be called from callback",
         "from callback",
         "bpf_throw",
@@ -269,6 +269,11 @@ fn offered(f: &Facts<'_>) -> Option<Finding> {
             "calling kernel function",
             "this program type may not call this kernel function",
             "each kfunc is registered for certain program types; `bpfverdict kernels` shows what they are offered",
+        ),
+        (
+            "not allowed in probe",
+            "this helper is allowed only in programs that are attached to certain functions",
+            "attach to a function on the helper's list, or do without it",
         ),
         (
             "cannot pass map_type",

@@ -2,7 +2,7 @@
 //! pointers from before the packet moved.
 
 use super::{Cause, Facts, Finding, text};
-use crate::diagnosis::{Fix, Role};
+use crate::diagnosis::{Fix, Role, Trial};
 use crate::log::insn::{Op, Rhs};
 use crate::log::state::{Place, Value};
 use crate::path::{How, Origin};
@@ -247,7 +247,7 @@ fn outside(f: &Facts<'_>) -> Option<Finding> {
         )
         .because("data_end - data makes a plain number; only comparing pointers gives a packet pointer its range")
         .mark(Role::Checked, step, "this compares a length, not a pointer with data_end")
-        .fixed(pointer_check(f, at, off + size));
+        .fixed(pointer_check(f, at, reg, off + size));
         return Some(f.rejected(found, label));
     }
     let mut found = Finding::sure(Cause::PktMissing, "packet bytes are used that were never compared with data_end")
@@ -255,7 +255,7 @@ fn outside(f: &Facts<'_>) -> Option<Finding> {
             true => "no comparison with data_end is on this path".to_owned(),
             false => "the comparison on this path does not go the way that proves a range".to_owned(),
         })
-        .fixed(pointer_check(f, at, off + size));
+        .fixed(pointer_check(f, at, reg, off + size));
     if let Some((step, ..)) = checks.last() {
         found = found.mark(Role::Checked, *step, "on this side of the comparison nothing is known about the packet");
     }
@@ -341,24 +341,66 @@ fn names(f: &Facts<'_>) -> (String, String) {
     (of("->data").unwrap_or_else(|| "data".into()), of("->data_end").unwrap_or_else(|| "data_end".into()))
 }
 
-fn pointer_check(f: &Facts<'_>, at: usize, needed: i64) -> Fix {
+fn pointer_check(f: &Facts<'_>, at: usize, reg: u8, needed: i64) -> Fix {
     let (data, end) = names(f);
-    f.before(
+    let fix = f.before(
         at,
         format!("compare the pointer with {end} before this line: {} are needed from {data}", words::bytes(needed)),
         format!("if ((void *){data} + {needed} > (void *){end}) {}", f.give_up()),
-    )
+    );
+    Fix { trial: f.packet_trial(at, reg, from_register(f, at)), ..fix }
+}
+
+/// Bytes from the register on that the refused instruction uses.
+fn from_register(f: &Facts<'_>, at: usize) -> i64 {
+    match f.path.steps[at].op {
+        Op::Load { off, size, .. } | Op::Store { off, size, .. } | Op::Atomic { off, size, .. } => {
+            i64::from(off) + i64::from(size)
+        }
+        _ => f.number("size").unwrap_or(1),
+    }
+}
+
+/// Kernels before 5.16 give a pointer that is known to be below data_end one byte too little.
+fn off_by_one(f: &Facts<'_>, range: i64, needed: i64, check: Option<&(usize, u8, Value)>) -> Option<Finding> {
+    let (step, reg, v) = check?;
+    let Op::Jump { left, ref op, by, .. } = f.path.steps[*step].op else { return None };
+    let to = i64::from(f.path.steps[*step].insn) + 1 + i64::from(by);
+    let taken = f.path.steps.get(step + 1).is_some_and(|s| i64::from(s.insn) == to);
+    let below = matches!(
+        (op.as_str(), taken, left == *reg),
+        (">=", false, true) | ("<", true, true) | ("<=", false, false) | (">", true, false)
+    );
+    (below && needed == range + 1 && v.off == range).then(|| {
+        Finding::sure(Cause::KernelBug, "the check is right, but this kernel counts one byte too few for it")
+            .because("a pointer that is below data_end has at least one byte behind it; kernels before 5.16 (5.10.82, 5.15.5) do not count it")
+            .mark(Role::Checked, *step, "proves one byte more than this kernel sees")
+            .fix("write the comparison so that it names the bytes: `if (ptr + 1 > data_end)` instead of `if (ptr >= data_end)`")
+    })
 }
 
 fn too_few(f: &Facts<'_>, at: usize, reg: u8, range: i64, needed: i64, checks: &[(usize, u8, Value)]) -> Finding {
     let check = checks.iter().rev().find(|(_, _, v)| v.off == range || v.off + 1 == range).or(checks.last());
+    if let Some(found) = off_by_one(f, range, needed, check) {
+        return found;
+    }
+    // A later comparison of a length: the check that was meant for these bytes.
+    if let Some(step) = length_check(f, at).filter(|s| check.is_none_or(|c| c.0 < *s)) {
+        return Finding::likely(
+            Cause::PktLost,
+            "the length is compared as a number, which proves nothing about the pointer",
+        )
+        .because("the difference of two packet pointers is a plain number; only comparing pointers gives a packet pointer its range")
+        .mark(Role::Checked, step, "this compares a length, not a pointer with data_end")
+        .fixed(pointer_check(f, at, reg, needed));
+    }
     let mut found = Finding::sure(
         Cause::PktMissing,
         format!("the check covers {}, this needs {}", words::bytes(range), words::bytes(needed)),
     )
     .because(format!("R{reg} has a checked range of {range}; the access ends at byte {needed}"));
     let Some((step, ..)) = check else {
-        return found.fixed(pointer_check(f, at, needed));
+        return found.fixed(pointer_check(f, at, reg, needed));
     };
     found = found.mark(Role::Checked, *step, format!("proves {}", words::bytes(range)));
     let line = f.source(*step).map(|s| s.text.clone()).unwrap_or_default();
@@ -367,8 +409,11 @@ fn too_few(f: &Facts<'_>, at: usize, reg: u8, range: i64, needed: i64, checks: &
         text::with_number(&line, range - 1, needed - 1)
     });
     match changed {
-        Some(code) => found.fixed(f.replace(*step, format!("let the check cover {}", words::bytes(needed)), code)),
-        None => found.fixed(pointer_check(f, at, needed)),
+        Some(code) => {
+            let fix = f.replace(*step, format!("let the check cover {}", words::bytes(needed)), code);
+            found.fixed(Fix { trial: f.packet_trial(at, reg, from_register(f, at)), ..fix })
+        }
+        None => found.fixed(pointer_check(f, at, reg, needed)),
     }
 }
 
@@ -396,11 +441,20 @@ fn too_far(f: &Facts<'_>, at: usize, reg: u8, step: usize, v: &Value, made: &cra
         };
         let range = number.as_ref().map_or_else(|| over(v), words::range);
         found = found.mark(Role::Lost, sum, format!("a number of {range} is added to the pointer"));
-        found = found.fixed(f.before(
+        let number = match f.path.steps[sum].op {
+            Op::Alu { dst, src: Rhs::Reg(src), .. } => {
+                if f.path.value(sum, Place::Reg(src)).is_some_and(|v| v.is_packet()) { dst } else { src }
+            }
+            _ => reg,
+        };
+        let most = vec![0x7fff, 0xfff, 0xff];
+        let trial = Some(Trial::Limit { insn: f.path.steps[sum].insn, reg: number, least: 0, most });
+        let fix = f.before(
             sum,
             "bound the offset before it is added, in a way that the compiler cannot undo",
             format!("if (offset > 0x7fff) {} /* or: offset &= 0x7fff; */", f.give_up()),
-        ));
+        );
+        found = found.fixed(Fix { trial, ..fix });
     } else {
         found = found.fix("bound the offset to 0x7fff before it is added to the pointer");
     }
@@ -443,7 +497,9 @@ fn other_pointer(
             "the sum is computed a second time: a new pointer without a range",
         );
     }
-    found.fix("compute the pointer once, check it and use that same variable; keep the compiler from computing it again with `asm volatile(\"\" : \"+r\"(ptr));` after the sum")
+    let text = "compute the pointer once, check it and use that same variable; keep the compiler from computing it again with `asm volatile(\"\" : \"+r\"(ptr));` after the sum";
+    let trial = f.packet_trial(at, reg, from_register(f, at));
+    found.fixed(Fix { text: text.to_owned(), trial, ..Fix::default() })
 }
 
 fn unchecked_offset(
@@ -477,9 +533,10 @@ fn unchecked_offset(
     let (_, end) = names(f);
     let pointer = sum.and_then(|s| f.name_given(s)).unwrap_or_else(|| "ptr".into());
     let _ = made.has(How::Copy);
-    found.fixed(f.before(
+    let fix = f.before(
         at,
         format!("compare the pointer after the sum with {end}: {} are needed from it", words::bytes(needed)),
         format!("if ((void *){pointer} + {needed} > (void *){end}) {}", f.give_up()),
-    ))
+    );
+    found.fixed(Fix { trial: f.packet_trial(at, reg, from_register(f, at)), ..fix })
 }

@@ -2,7 +2,7 @@
 //! nothing, arguments of the wrong kind.
 
 use super::{Cause, Facts, Finding, text};
-use crate::diagnosis::Role;
+use crate::diagnosis::{Role, Trial};
 use crate::log::insn::{Op, Rhs};
 use crate::log::state::{Place, Value};
 use crate::path::{How, Origin, Trace};
@@ -58,11 +58,13 @@ pub fn null(f: &Facts<'_>) -> Option<Finding> {
             .because("a test exists on this path, but on a copy that changed since: the verifier connects only unchanged copies");
     }
     let n = name.unwrap_or_else(|| "ptr".to_owned());
-    found = found.fixed(f.before(
+    let mut fix = f.before(
         at,
         format!("test it before this line: it is NULL when {}", when_null(&maker)),
         format!("if (!{n}) {}", f.give_up()),
-    ));
+    );
+    fix.trial = Some(Trial::NotNull { insn: f.path.steps[at].insn, reg });
+    found = found.fixed(fix);
     Some(f.rejected(
         found,
         format!("{who} is {} here", f.reg(reg).map_or_else(|| "a pointer or NULL".to_owned(), |v| words::kind(&v))),
@@ -310,7 +312,7 @@ fn wrong_argument(f: &Facts<'_>) -> Option<Finding> {
     });
     let callee = callee.unwrap_or_else(|| "the function".into());
     let label = format!("argument {reg} of `{callee}` is {}", plain(seen));
-    if matches!(seen, "inv" | "scalar")
+    if matches!(seen, "inv" | "scalar" | "imm")
         && let Some(at) = f.at
     {
         let trace = f.path.trace(at, reg);
@@ -330,7 +332,7 @@ fn wrong_argument(f: &Facts<'_>) -> Option<Finding> {
             return Some(argument_of_global(f, reg, false));
         }
     }
-    if wanted.contains("map_ptr") && matches!(seen, "inv" | "scalar") {
+    if wanted.contains("map_ptr") && matches!(seen, "inv" | "scalar" | "imm") {
         let found = Finding::likely(Cause::Loader, "the address of a map was never filled in: the loader did not apply a relocation")
             .because("where the map's address should be there is a plain number")
             .fix("declare the map in section `.maps` (or `maps` for old loaders) and load the object with a loader that relocates it");

@@ -1,7 +1,7 @@
 //! Lengths and indexes: not proven, or proven on another value than the one that is used.
 
 use super::{Cause, Facts, Finding, text};
-use crate::diagnosis::Role;
+use crate::diagnosis::{Fix, Role, Trial};
 use crate::log::insn::{Op, Rhs};
 use crate::log::state::{Place, Value};
 use crate::path::Check;
@@ -167,8 +167,7 @@ pub fn unproven(f: &Facts<'_>, (step, reg): (usize, u8), missing: Missing) -> Fi
         f.path.checks(step).filter(|c| matches!(c.right, Rhs::Imm(_)) || value_known(f, c)).collect();
     let about = |c: &&Check| -> bool {
         let root = f.path.root(c.step, c.left);
-        ancestors.contains(&root)
-            || f.path.ancestors(c.step, c.left).iter().any(|a| a.0 != usize::MAX && ancestors.contains(a))
+        ancestors.contains(&root) || f.path.ancestors(c.step, c.left).iter().any(|a| ancestors.contains(a))
     };
     let related: Vec<&Check> = checks.iter().filter(about).collect();
     let proving = related.iter().rev().find(|c| proves(f, c, c.left, missing)).copied();
@@ -196,7 +195,14 @@ pub fn unproven(f: &Facts<'_>, (step, reg): (usize, u8), missing: Missing) -> Fi
     let mut found = Finding::sure(Cause::Range, format!("{who} {what}: {known}"));
     found = found.because(match related.last() {
         None => "no comparison on this path limits it".to_owned(),
-        Some(_) => format!("what is compared on this path leaves it {}", what.replace("has", "with")),
+        Some(_) => format!(
+            "what is compared on this path leaves it {}",
+            match missing {
+                Missing::Lower => "possibly negative",
+                Missing::Upper => "without an upper limit",
+                Missing::NonZero => "possibly zero",
+            }
+        ),
     });
     if trace.at < step && trace.origin != crate::path::Origin::Entry {
         found = found.mark(Role::Made, trace.at, format!("comes from here{}", made_range(f, trace.at)));
@@ -222,7 +228,16 @@ pub fn unproven(f: &Facts<'_>, (step, reg): (usize, u8), missing: Missing) -> Fi
             format!("if ({n} >= SIZE) {}", f.give_up()),
         )),
     };
+    if let Some(fix) = found.fix.last_mut() {
+        fix.trial = Some(limit(f, step, reg, missing));
+    }
     f.rejected(found, label)
+}
+
+/// Limits that make the use safe if anything does: the largest that loads is not looked for.
+fn limit(f: &Facts<'_>, step: usize, reg: u8, missing: Missing) -> Trial {
+    let least = u64::from(missing == Missing::NonZero);
+    Trial::Limit { insn: f.path.steps[step].insn, reg, least, most: vec![63, 31, 15, 7, 3, 1] }
 }
 
 fn value_known(f: &Facts<'_>, c: &Check) -> bool {
@@ -313,8 +328,12 @@ fn lost(f: &Facts<'_>, step: usize, reg: u8, c: &Check, who: &str, missing: Miss
         }
     }
     let n = who.trim_matches('`').to_owned();
+    let again = format!(
+        "mask or check again right at the use, so that the compiler cannot separate the two: `{0} &= MAX - 1;` behind a `barrier_var({0})`",
+        var(&n)
+    );
     found
-        .fix(format!("mask or check again right at the use, so that the compiler cannot separate the two: `{} &= MAX - 1;` behind a `barrier_var({})`", var(&n), var(&n)))
+        .fixed(Fix { text: again, trial: Some(limit(f, step, reg, missing)), ..Fix::default() })
         .fix("declare the variable as 64 bits wide (`__u64`): then comparison and use are of the same register")
 }
 

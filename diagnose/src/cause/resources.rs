@@ -37,14 +37,29 @@ fn recursion(f: &Facts<'_>) -> bool {
     if !f.has("frames is too deep") {
         return false;
     }
-    // A call back to a function's start, from behind it and before the next function.
-    let starts: Vec<u32> = f.extra.functions.iter().map(|x| x.insn).collect();
-    f.extra.listing.iter().any(|(n, text)| match Op::parse(text) {
-        Op::Call { by } if by < 0 => {
-            let to = (i64::from(*n) + 1 + i64::from(by)) as u32;
-            starts.iter().filter(|s| **s <= *n).max() == Some(&to)
+    circle(f)
+}
+
+/// Whether functions of the listing call each other in a circle.
+fn circle(f: &Facts<'_>) -> bool {
+    let calls: Vec<(u32, u32)> = (f.extra.listing.iter())
+        .filter_map(|(n, text)| match Op::parse(text) {
+            Op::Call { by } => Some((*n, (i64::from(*n) + 1 + i64::from(by)) as u32)),
+            _ => None,
+        })
+        .collect();
+    let function = |n: u32| calls.iter().map(|c| c.1).chain([0]).filter(|s| *s <= n).max().unwrap_or(0);
+    let edges: Vec<(u32, u32)> = calls.iter().map(|c| (function(c.0), c.1)).collect();
+    edges.iter().any(|(from, to)| {
+        let mut reached = vec![*to];
+        let mut at = 0;
+        while at < reached.len() {
+            let now = reached[at];
+            let new: Vec<u32> = edges.iter().filter(|e| e.0 == now && !reached.contains(&e.1)).map(|e| e.1).collect();
+            reached.extend(new);
+            at += 1;
         }
-        _ => false,
+        reached.contains(from)
     })
 }
 
@@ -173,6 +188,17 @@ fn complex(f: &Facts<'_>) -> Finding {
             spot: Spot::Insn(head, source_at(f, head)),
             label: "this loop was still going when the budget ran out".into(),
         });
+    }
+    // The loop that was gone through most often: its jump back.
+    let back = hot.iter().filter_map(|(n, times)| match Op::parse(f.extra.text(*n)?) {
+        Op::Jump { by, .. } | Op::Goto { by } if by < 0 => Some((*times, (i64::from(*n) + 1 + i64::from(by)) as u32)),
+        _ => None,
+    });
+    if let Some((times, head)) = back.max()
+        && edge.is_none()
+    {
+        let label = format!("the loop begins here: {} turns were looked at", words::grouped(times.into()));
+        found.marks.push(Mark { role: Role::Loop, spot: Spot::Insn(head, None), label });
     }
     for (source, insn, n) in lines.into_iter().take(3).filter(|l| l.2 * 20 >= total && total > 0) {
         let label = format!("looked at {} times ({} %)", words::grouped(n.into()), n * 100 / total.max(1));

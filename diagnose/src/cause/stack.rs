@@ -1,7 +1,7 @@
 //! The stack: bytes that were not written, accesses outside of it, and functions that take more than there is.
 
 use super::{Cause, Facts, Finding, Mark, Spot, text};
-use crate::diagnosis::Role;
+use crate::diagnosis::{Role, Trial};
 use crate::log::insn::{Op, Rhs};
 use crate::log::state::Place;
 use crate::words;
@@ -159,6 +159,7 @@ fn uninitialised(f: &Facts<'_>, off: i64, len: i64) -> Finding {
                 file: line.file.clone(),
                 line: line.line,
                 proven: false,
+                trial: None,
             });
         }
         _ => {
@@ -174,6 +175,13 @@ fn uninitialised(f: &Facts<'_>, off: i64, len: i64) -> Finding {
                 );
             }
         }
+    }
+    if let (Some(at), Some(fix)) = (f.at, found.fix.first_mut())
+        && f.path.steps[at].frame == 0
+        && off >= -STACK
+        && off + len <= 0
+    {
+        fix.trial = Some(Trial::Zero { off, len });
     }
     if !stores.is_empty() && bytes < len && bad.is_none_or(|b| b == 0 || b >= bytes) {
         found = found.note(format!(

@@ -33,6 +33,10 @@ static PREFIXES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     .collect()
 });
 
+/// A line as a field of a structured log.
+static LOGFMT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"^(?:time=\S+ )?level=\w+ msg="((?:[^"\\]|\\.)*)""#).ok());
+
 static ANSI: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\].*?\x07").ok());
 
 /// An instruction of a trace: number, opcode in brackets.
@@ -48,11 +52,14 @@ pub fn lines(text: &str) -> Vec<String> {
     let mut out = Vec::new();
     for raw in text.lines() {
         let raw = raw.trim_end_matches(['\r', '\0', ' ']);
+        let field =
+            LOGFMT.as_ref().filter(|_| raw.contains("level=")).and_then(|l| l.captures(raw)).and_then(|c| c.get(1));
+        let raw = field.map_or(raw, |m| m.as_str());
         let raw = match &*ANSI {
             Some(ansi) if raw.contains('\x1b') => ansi.replace_all(raw, ""),
             _ => Cow::Borrowed(raw),
         };
-        if escaped(&raw) {
+        if escaped(&raw) || field.is_some() {
             unescape(&raw).lines().for_each(|l| push(&mut out, line(l)));
         } else {
             push(&mut out, line(&raw));
@@ -61,8 +68,38 @@ pub fn lines(text: &str) -> Vec<String> {
     out
 }
 
+/// What loaders put on one line: `program x: load program: permission denied: 7: (71) r1 = ...: R2 ... (5 line(s) omitted)`.
+static SUMMARY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"load program: [a-zA-Z ]+: (.+?)(?: \(\d+ lines?(?:\(s\))? omitted\))?:?$").ok());
+
+/// A line that sums a log up, as the lines that it was made of.
+fn summary(line: &str) -> Option<Vec<String>> {
+    if let Some((_, message)) = line.split_once(" message=").filter(|_| line.contains("bpf_load_program")) {
+        return Some(vec![message.to_owned()]);
+    }
+    if let Some((tool, output)) = line.split_once("Verifier output: ") {
+        let output = output.trim_matches(['"', '\\', ' ']);
+        return (!output.is_empty()).then(|| vec![tool.to_owned(), output.to_owned()]);
+    }
+    let rest = SUMMARY.as_ref()?.captures(line)?.get(1)?.as_str();
+    let mut out = vec![line.to_owned()];
+    match rest.split_once(") ").filter(|_| rest.starts_with(|c: char| c.is_ascii_digit())) {
+        Some((head, tail)) => {
+            let (insn, message) = tail.split_once(": ")?;
+            out.push(format!("{head}) {insn}"));
+            out.push(message.to_owned());
+        }
+        None => out.push(rest.to_owned()),
+    }
+    Some(out)
+}
+
 /// Old kernels at level 1 print an instruction behind a state, on the same line.
 fn push(out: &mut Vec<String>, line: String) {
+    if let Some(parts) = summary(&line) {
+        out.extend(parts);
+        return;
+    }
     let state = line.starts_with('R') || line.starts_with("from ");
     let insn = || INSN.as_ref().and_then(|i| i.captures(&line)).and_then(|c| Some(c.get(1)?.start()));
     match insn().filter(|at| state && *at > 0 && line[*at..].contains(": (")) {

@@ -81,7 +81,7 @@ static TOOL: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"bpf: Failed to load|bpf: |Traceback|File |Exception|raise |sudo |\$ |# |make|clang|go run|exit status|Process exited|Prog section|",
         r" - |BTF debug|Verifier analysis|Skipped |attach|loading |load program|load\(\): |can't load|cannot load|could not load|Could not load|couldn't|",
         r"Unable to|unable to load|Stdin|The BPF|HINT|Run |-- (?:BEGIN|END)|\d+: (?:failed|loading|the BPF)|Program section|type:|verifier log:|Verifier output|",
-        r"level=|time=|msg=|Kernel error log|bpftrace|Attaching|usage:|creating |skel|run `|invalid argument|permission denied)"
+        r"level=|time=|msg=|Kernel error log|Error loading program|ERROR: |bpftrace|Attaching|usage:|creating |skel|run `|invalid argument|permission denied)"
     ))
 });
 

@@ -80,6 +80,17 @@ pub fn refusals(text: &str) -> Vec<Refusal> {
     }
     builder.end();
     let Builder { mut done, notes, .. } = builder;
+    // A loader that sums a log up before it prints it says the same thing twice.
+    let mut n = 1;
+    while n < done.len() {
+        let (a, b) = (&done[n - 1], &done[n]);
+        if a.message.last() == b.message.last() && a.steps.len() <= 1 && (a.program == b.program || a.program.is_none())
+        {
+            done.remove(n - 1);
+        } else {
+            n += 1;
+        }
+    }
     if done.is_empty() && !notes.is_empty() {
         done.push(Refusal { notes, truncated: true, ..Refusal::default() });
     }

@@ -301,6 +301,7 @@ impl Verifier<'_> {
 
     fn store_current(&mut self) {
         self.count.total_states += 1;
+        self.spend_state();
         self.explored.live += 1;
         self.update_peak();
         self.count.last_store = (self.count.insns, self.count.jumps);
