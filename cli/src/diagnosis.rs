@@ -88,18 +88,13 @@ pub fn listing(program: &Program) -> Vec<(u32, String)> {
 
 /// The functions of a program with the stack that each takes.
 fn functions(program: &Program, outcome: &Outcome) -> Vec<FunctionStack> {
-    let Some(btf) = &program.btf else { return Vec::new() };
     let lines = sources(program);
-    let rows: Vec<Vec<u32>> = program.func_info.rows().filter(|r| r.len() >= 2).collect();
-    let depths = &outcome.stats.stack_depths;
-    rows.iter()
-        .zip(depths)
-        .map(|(r, bytes)| FunctionStack {
-            name: btf.name(r[1]).to_owned(),
-            bytes: *bytes,
-            source: lines.iter().find(|l| l.0 >= r[0]).map(|l| l.1.clone()),
-            insn: r[0],
-        })
+    let starts = function_starts(program);
+    starts
+        .into_iter()
+        .map(|(insn, name)| (insn, name, lines.iter().find(|l| l.0 >= insn).map(|l| l.1.clone())))
+        .zip(&outcome.stats.stack_depths)
+        .map(|((insn, name, source), bytes)| FunctionStack { name, bytes: *bytes, source, insn })
         .collect()
 }
 
@@ -110,9 +105,19 @@ fn hot(program: &Program, profile: &Profile) -> Vec<(u32, u64)> {
     all.filter(|h| h.1 > 0).collect()
 }
 
-/// Where each function begins, and its name.
+/// Where each function begins, and its name; without BTF by what is called.
 pub fn function_starts(program: &Program) -> Vec<(u32, String)> {
-    let Some(btf) = &program.btf else { return Vec::new() };
-    let rows = program.func_info.rows().filter(|r| r.len() >= 2);
-    rows.map(|r| (r[0], btf.name(r[1]).to_owned())).collect()
+    if let Some(btf) = program.btf.as_ref().filter(|_| !program.func_info.bytes.is_empty()) {
+        let rows = program.func_info.rows().filter(|r| r.len() >= 2);
+        return rows.map(|r| (r[0], btf.name(r[1]).to_owned())).collect();
+    }
+    let mut starts = vec![0];
+    for (at, text) in listing(program) {
+        let by = text.strip_prefix("call pc").and_then(|n| n.trim_start_matches('+').parse::<i64>().ok());
+        starts.extend(by.and_then(|by| u32::try_from(i64::from(at) + 1 + by).ok()));
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    let name = |at: u32| if at == 0 { program.name.clone() } else { format!("the function at {at}") };
+    starts.into_iter().map(|at| (at, name(at))).collect()
 }

@@ -90,7 +90,10 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     }
     let text = String::from_utf8_lossy(&bytes);
     let rows = match diagnose::by_id(text.trim()) {
-        rows if rows.is_empty() && args.format == Format::Human => diagnose::by_message(&text).into_iter().collect(),
+        // A single line is a message; more are a log.
+        rows if rows.is_empty() && args.format == Format::Human && text.trim().lines().count() == 1 => {
+            diagnose::by_message(&text).into_iter().collect()
+        }
         rows => rows,
     };
     if !rows.is_empty() {

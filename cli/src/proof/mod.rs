@@ -148,7 +148,12 @@ fn others() -> &'static [(String, Profile)] {
     ALL.get_or_init(|| {
         let disk = Folders::new(None).names().into_iter().map(|n| n.0);
         let names = Profile::names().filter(|n| n.matches('.').count() == 1).map(str::to_owned).chain(disk);
-        names.filter_map(|n| Some((n.clone(), Profile::load(&n).ok()?))).collect()
+        let names: Vec<String> = names.collect();
+        std::thread::scope(|scope| {
+            let load = |n: String| scope.spawn(move || Some((n.clone(), Profile::load(&n).ok()?)));
+            let threads: Vec<_> = names.into_iter().map(load).collect();
+            threads.into_iter().filter_map(|t| t.join().ok().flatten()).collect()
+        })
     })
 }
 

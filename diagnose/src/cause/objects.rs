@@ -368,7 +368,7 @@ fn offered(f: &Facts<'_>) -> Option<Finding> {
         }
         let who = offered_to(number);
         if !who.is_empty() {
-            found = found.note(format!("program types that offer it: {who}"));
+            found = found.note(format!("program types that offer it on Linux 6.18: {who}"));
         }
         if let Some(better) = instead(&name) {
             found = found.fix(better);

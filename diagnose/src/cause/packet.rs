@@ -144,7 +144,7 @@ fn bare(f: &Facts<'_>) -> Finding {
 }
 
 /// How many bytes the refused instruction wants: offset and size relative to the pointer's fixed base.
-fn wanted(f: &Facts<'_>, reg: u8) -> (i64, i64) {
+fn wanted(f: &Facts<'_>) -> (i64, i64) {
     let line = f.text.lines().find(|l| l.contains("invalid access to packet")).unwrap_or_default();
     let get = |name: &str| {
         let at = line.find(name)? + name.len();
@@ -153,29 +153,15 @@ fn wanted(f: &Facts<'_>, reg: u8) -> (i64, i64) {
         rest[..end].parse::<i64>().ok()
     };
     let size = get("size=").unwrap_or(1);
-    // The first `off=` is the instruction's, plus the pointer's on newer kernels; the pointer's is in brackets.
-    let first = get("off=").unwrap_or(0);
-    let inner = line.find(&format!("R{reg}(")).and_then(|i| {
-        let rest = &line[i..];
-        let at = rest.find("off=")? + 4;
-        let end = rest[at..].find(|c: char| !c.is_ascii_digit() && c != '-').map(|e| e + at)?;
-        rest[at..end].parse::<i64>().ok()
-    });
-    let insn_off = match f.at.map(|a| &f.path.steps[a].op) {
-        Some(Op::Load { off, .. } | Op::Store { off, .. } | Op::Atomic { off, .. }) => i64::from(*off),
-        _ => 0,
-    };
-    match inner {
-        Some(inner) => (inner + insn_off, size),
-        None => (first, size),
-    }
+    // Both kernels' `off=` and the one in brackets are from the pointer's base, as the range is.
+    (get("off=").unwrap_or(0), size)
 }
 
 fn outside(f: &Facts<'_>) -> Option<Finding> {
     let at = f.at?;
     let reg = f.message_reg()?;
     let value = f.reg(reg).unwrap_or_default();
-    let (off, size) = wanted(f, reg);
+    let (off, size) = wanted(f);
     let range = f.number(",r=").or(value.range).unwrap_or(0).max(0);
     let variable =
         value.id != 0 || value.var_off.is_some_and(|(_, m)| m != 0) || f.number("(id=").is_some_and(|id| id != 0);

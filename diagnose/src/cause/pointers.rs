@@ -10,8 +10,10 @@ use crate::words;
 
 /// A pointer that may be NULL.
 pub fn null(f: &Facts<'_>) -> Option<Finding> {
-    let says =
-        f.has("_or_null'") || f.has("null-check it first") || f.has("Possibly NULL pointer") || or_null_argument(f);
+    let says = (f.has("_or_null") && f.has("invalid mem access"))
+        || f.has("null-check it first")
+        || f.has("Possibly NULL pointer")
+        || or_null_argument(f);
     if !says {
         return None;
     }
@@ -285,6 +287,12 @@ fn unreadable(f: &Facts<'_>) -> Option<Finding> {
                 .because(format!("R{reg} is read without being written, from the entry on"))
                 .fix("take one argument, the context; for arguments by name use the macro of the program type: BPF_PROG (tracing, LSM, struct_ops), BPF_KPROBE, BPF_USDT")
         }
+        Origin::Call { ref name } if name == "bpf_tail_call" => {
+            Finding::sure(Cause::Sig, "R0 holds nothing after a tail call that did not happen")
+                .because("bpf_tail_call returns only when it fails, and then without a value")
+                .mark(Role::Lost, trace.at, "when this fails, the program goes on, and R0 holds nothing")
+                .fix("return a value of your own after bpf_tail_call")
+        }
         Origin::Entry if reg == 0 && matches!(f.path.steps[at].op, Op::Exit) => {
             Finding::sure(Cause::Sig, "the program ends without a return value on this path")
                 .because("R0 is not written on the way to this exit")
@@ -341,6 +349,7 @@ fn wrong_argument(f: &Facts<'_>) -> Option<Finding> {
     let found = Finding::sure(Cause::ArgType, format!("`{callee}` wants {} as argument {reg}, this is {}", expected(wanted), plain(seen)))
         .because("the kind of the argument is wrong, whatever its value")
         .fix(match (seen, wanted) {
+            (_, w) if w.contains("map_ptr") => "pass the map itself: `&name_of_the_map`",
             ("ctx", _) => "copy what is needed from the context to a variable, and pass that variable's address",
             (_, w) if w.contains("ctx") => "pass the context that the program was given",
             ("map_value" | "pkt" | "ptr_", _) => "copy the data to a variable on the stack, and pass its address",

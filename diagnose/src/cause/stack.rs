@@ -30,7 +30,8 @@ pub fn rule(f: &Facts<'_>) -> Option<Finding> {
     if f.has("prohibited for !root") {
         return None;
     }
-    let (off, len) = access(f)?;
+    let variable = f.has("variable") || f.has("var_off");
+    let (off, len) = access(f).or(variable.then_some((0, 0)))?;
     if f.has("variable") || f.has("var_off") {
         if f.has("indirect") && !f.has("unbounded") {
             return Some(uninitialised(f, off, len));

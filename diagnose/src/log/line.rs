@@ -79,7 +79,7 @@ static TOOL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     re(concat!(
         r"^(?:libbpf: |libbpf_|Error: |error: |ERROR|WARN|failed to |Failed to |FATAL|fatal|panic:|thread '|note: |Caused by|warning: |",
         r"bpf: Failed to load|bpf: |Traceback|File |Exception|raise |sudo |\$ |# |make|clang|go run|exit status|Process exited|Prog section|",
-        r" - |BTF debug|Verifier analysis|Skipped |attach|loading |load program|load\(\): |can't load|cannot load|could not load|Could not load|couldn't|",
+        r" - |BTF debug|Verifier analysis|Skipped |attaching |attach: |loading |load program|load\(\): |can't load|cannot load|could not load|Could not load|couldn't|",
         r"Unable to|unable to load|Stdin|The BPF|HINT|Run |-- (?:BEGIN|END)|\d+: (?:failed|loading|the BPF)|Program section|type:|verifier log:|Verifier output|",
         r"level=|time=|msg=|Kernel error log|Error loading program|ERROR: |bpftrace|Attaching|usage:|creating |skel|run `|invalid argument|permission denied)"
     ))
@@ -160,7 +160,8 @@ pub fn read(text: &str) -> Line {
     if is(&GAP, text) {
         return Line::Gap;
     }
-    if is(&TOOL, text) {
+    // Some of the kernel's own messages begin as tools do.
+    if is(&TOOL, text) && crate::ids::by_message(text).is_none() {
         return Line::Tool;
     }
     Line::Message
