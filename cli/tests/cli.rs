@@ -169,6 +169,18 @@ fn the_running_kernel_is_asked_where_that_is_allowed() {
 }
 
 #[test]
+fn kernels_that_were_not_fetched_are_named_with_the_way_to_get_them() {
+    for args in [&["diff", "corpus", "--engine", "vm", "--kernel", "0.1"][..], &["kernels", "boot", "0.1"]] {
+        let said = bpfverdict(args);
+        assert_eq!(said.status, 3, "{args:?}: {}", said.err);
+        assert!(said.err.contains("kernels fetch 0.1"), "{args:?}: {}", said.err);
+    }
+    let said = bpfverdict(&["kernels", "fetch", "mine", "--vmlinuz", "xdp/drop_udp.bpf.o"]);
+    assert_eq!(said.status, 2, "{}", said.err);
+    assert!(said.err.contains("0x202") && said.err.contains("drop_udp"), "{}", said.err);
+}
+
+#[test]
 fn every_command_explains_itself() {
     for command in ["verify", "run", "diff", "disasm", "asm", "jit", "fuzz", "kernels", "explain", "completions", "man"]
     {

@@ -141,7 +141,15 @@ impl Loaded for LoadedImage {
         let (report, duration_ns) = self.execute(input, repeat.max(1))?;
         let ctx = Some(report.ctx.0).filter(|_| self.image.prog_type == spec::ProgType::Syscall.raw());
         let data = Some(report.packet.0).filter(|p| !p.is_empty());
-        Ok(Output { retval: report.retval, data, ctx, events: self.events(), trace: report.outputs.trace, duration_ns })
+        Ok(Output {
+            retval: report.retval,
+            silent: false,
+            data,
+            ctx,
+            events: self.events(),
+            trace: report.outputs.trace,
+            duration_ns,
+        })
     }
 
     fn maps(&mut self) -> Result<Vec<MapDump>, Error> {

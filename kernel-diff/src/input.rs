@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     pub retval: u32,
+    /// The engine does not learn what the program returned: it was attached, and the kernel took the value.
+    pub silent: bool,
     /// The packet afterwards, where the engine and program type give one.
     pub data: Option<Vec<u8>>,
     /// The context afterwards, likewise.

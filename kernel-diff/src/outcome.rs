@@ -188,7 +188,7 @@ fn last_line(j: &Judgement) -> String {
 /// Compares what runs left behind. A part that only one side has is no difference: engines say as much as they can.
 pub fn outputs(a: &Output, b: &Output) -> Outcome {
     let mut d = Vec::new();
-    if a.retval != b.retval {
+    if a.retval != b.retval && !a.silent && !b.silent {
         d.push(Difference::Retval { a: a.retval, b: b.retval });
     }
     for (what, x, y) in [("data", &a.data, &b.data), ("ctx", &a.ctx, &b.ctx)] {

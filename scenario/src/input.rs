@@ -10,6 +10,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::literal;
+pub use crate::trigger::Trigger;
 use crate::world::Values;
 
 /// Bytes, written as hex (`"de ad be ef"`, `"0xdeadbeef"`), as a literal (`"be16:53 ip:10.0.0.1"`, see `literal`), as a list of numbers, or
@@ -231,6 +232,9 @@ pub struct Input {
     /// The context as bytes: a tracepoint's record, a syscall program's argument.
     pub record: Blob,
     pub maps: Vec<MapPreset>,
+    /// What makes the program run where a kernel has it attached; the context is then the kernel's, not this input's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
     pub world: Values,
 }
 

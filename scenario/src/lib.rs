@@ -5,6 +5,7 @@ pub mod input;
 pub mod literal;
 pub mod packet;
 pub mod step;
+pub mod trigger;
 pub mod world;
 
 mod read;
@@ -12,3 +13,4 @@ mod read;
 pub use input::Input;
 pub use read::{Malformed, capture, read, schema};
 pub use step::{Scenario, Step};
+pub use trigger::Trigger;

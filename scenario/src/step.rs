@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::{Argument, Blob, FieldValue, Input, MapPreset};
 use crate::literal;
+use crate::trigger::Trigger;
 use crate::world::Values;
 
 /// Fresh maps, presets, steps.
@@ -51,6 +52,8 @@ pub struct Step {
     /// The context as bytes: a tracepoint's record, the memory of a `syscall` program. In a literal `user:/etc/passwd` is a pointer to that
     /// text in user memory.
     pub record: Option<Bytes>,
+    /// What makes the program run where a kernel has it attached.
+    pub trigger: Option<Trigger>,
     /// Elements put into maps before this step.
     pub maps: Vec<MapPreset>,
     pub world: Values,
@@ -196,6 +199,7 @@ impl Step {
             regs: self.regs.clone(),
             record: bytes(&self.record),
             maps: self.maps.clone(),
+            trigger: self.trigger.clone(),
             world,
         }
     }

@@ -57,6 +57,29 @@ pub fn prepare() {
         let _ = unsafe { libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) };
     }
     sys::raise_memlock();
+    network();
+}
+
+/// Gives the loopback device its own address and one that packets of the outside have, so that connections lead somewhere.
+fn network() {
+    for (name, address) in [(c"lo", [127, 0, 0, 1]), (c"lo:1", [10, 0, 0, 2])] {
+        // SAFETY: a zeroed request is valid; the name and the address fit into it; the calls read it and nothing else.
+        unsafe {
+            let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0);
+            let mut request: libc::ifreq = std::mem::zeroed();
+            for (slot, byte) in request.ifr_name.iter_mut().zip(name.to_bytes()) {
+                *slot = *byte as libc::c_char;
+            }
+            let mut own: libc::sockaddr_in = std::mem::zeroed();
+            own.sin_family = libc::AF_INET as libc::sa_family_t;
+            own.sin_addr.s_addr = u32::from_ne_bytes(address);
+            request.ifr_ifru.ifru_addr = *std::ptr::from_ref(&own).cast::<libc::sockaddr>();
+            libc::ioctl(socket, libc::SIOCSIFADDR, &request);
+            request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+            libc::ioctl(socket, libc::SIOCSIFFLAGS, &request);
+            libc::close(socket);
+        }
+    }
 }
 
 /// Ends the guest.
@@ -87,7 +110,7 @@ fn memory() -> std::io::Result<File> {
 fn serve() -> std::io::Result<()> {
     let channel = Channel::open(&memory()?, Side::Guest)?;
     let release = live::release();
-    let mut kernel = match live::host() {
+    let mut kernel = match live::guest() {
         Ok(kernel) => {
             say(&channel, &Reply::Ready { release, refused: None })?;
             kernel

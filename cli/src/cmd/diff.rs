@@ -354,7 +354,9 @@ impl Diff {
     }
 
     fn kernel_plays(&mut self, entry: &Entry, programs: &[Program], run: &corpus::Run) -> Result<Played, Error> {
-        if let Some(why) = &run.user_space_only {
+        // Where programs are attached, what triggers them takes the place of a test run.
+        let attached = !self.use_recordings && run.steps.iter().all(|s| s.trigger.is_some());
+        if let Some(why) = run.user_space_only.as_ref().filter(|_| !attached) {
             return Err(Error::unsupported(why.clone()));
         }
         let asked = self.kernel.as_mut().map(|k| play(k.as_mut(), programs, run));
@@ -380,7 +382,11 @@ fn join(cell: &mut String, more: &str) {
 }
 
 fn returns(p: &Played) -> String {
-    p.steps.iter().map(|s| (s.retval as i32).to_string()).collect::<Vec<_>>().join(" ")
+    p.steps
+        .iter()
+        .map(|s| if s.silent { "·".to_owned() } else { (s.retval as i32).to_string() })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn word(j: &Result<Judgement, Error>) -> String {

@@ -4,7 +4,9 @@ use std::io::Write;
 
 use spec::profile::Config;
 use spec::{Profile, kernels};
+use vm::Catalogue;
 
+use super::guests;
 use crate::args::Kernel;
 use crate::exit::{Failure, Status};
 use crate::output;
@@ -12,10 +14,13 @@ use crate::output;
 /// List the kernels that are known, and whether this machine's can be asked
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit status: 0 = shown, 3 = there is no such kernel.
+Exit status: 0 = done, 2 = a file that is no kernel, 3 = there is no such kernel, or it cannot be had or booted.
 
 Examples:
   bpfverdict kernels list
+  bpfverdict kernels fetch 6.1 6.12
+  bpfverdict kernels fetch mine --vmlinuz arch/x86/boot/bzImage
+  bpfverdict kernels boot 6.12
   bpfverdict kernels show 6.1")]
 pub struct Args {
     #[command(subcommand)]
@@ -29,6 +34,20 @@ enum Command {
         /// Folder with more profiles; also $BPFVERDICT_PROFILES
         #[arg(long, value_name = "DIR")]
         profiles: Option<std::path::PathBuf>,
+    },
+    /// Get kernels to boot: Debian's packages from the mirror that apt is configured with, or from a file
+    Fetch(guests::Fetch),
+    /// Boot kernels under QEMU, and say what came up and how long it took
+    Boot {
+        /// Names of `kernels fetch`, or paths of images
+        #[arg(value_name = "KERNEL", required = true)]
+        names: Vec<String>,
+    },
+    /// Remove fetched kernels
+    Clean {
+        /// Which; all when none is named
+        #[arg(value_name = "KERNEL")]
+        names: Vec<String>,
     },
     /// One kernel: what it offers, what it lacks, its configuration
     Show {
@@ -45,6 +64,9 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     match &args.command {
         None => list(None),
         Some(Command::List { profiles }) => list(profiles.as_deref()),
+        Some(Command::Fetch(args)) => guests::fetch(args),
+        Some(Command::Boot { names }) => guests::boot(names),
+        Some(Command::Clean { names }) => guests::clean(names),
         Some(Command::Show { name, profiles }) => show(name, profiles.as_deref()),
     }
 }
@@ -69,7 +91,12 @@ fn list(profiles: Option<&std::path::Path>) -> Result<Status, Failure> {
         let row = [kernel.series(), kernel.version, "embedded", "features (--min-kernel)"];
         table.add_row(row.map(str::to_owned).to_vec());
     }
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+    for kernel in Catalogue::open().map(|c| c.cached()).unwrap_or_default() {
+        let from = if kernel.origin.from.is_empty() { "?".to_owned() } else { kernel.origin.from };
+        let place = kernel.vmlinuz.display().to_string();
+        table.add_row(vec![kernel.name, from, place, "can be booted (diff --engine vm)".to_owned()]);
+    }
+    let release = kernel_diff::live::release();
     let asked = match kernel_diff::live::host() {
         Ok(_) => "the kernel itself (diff, run --engine kernel)".to_owned(),
         Err(e) => format!("cannot be asked: {e}"),

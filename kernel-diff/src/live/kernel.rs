@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use program::Program;
 use runtime::Input;
-use runtime::input::MapPreset;
+use runtime::input::{MapPreset, Trigger};
+use spec::ProgType;
 
 use super::maps::{MapSet, Session, dump, kernel_name, put, put_fd};
-use super::{events, sys};
+use super::{attach, events, sys, trigger};
 use crate::engine::{Engine, Error, Load, LoadOptions, Loaded};
 use crate::input::{MapDump, Output};
 use crate::judgement::Judgement;
@@ -36,6 +37,12 @@ impl HostKernel {
             .map_err(|e| Error::Environment(format!("bpf(2) does not work here: {e} (needs root or CAP_BPF)")))?;
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
         Ok(Self { session: Rc::default(), log: Vec::new(), release })
+    }
+
+    /// Attaches programs when an input says what triggers them.
+    pub fn attaching(self) -> Self {
+        self.session.borrow_mut().attachable = Some(Vec::new());
+        self
     }
 
     /// `uname -r`.
@@ -84,6 +91,9 @@ impl Engine for HostKernel {
         let program = answer.ok().map(|fd| -> Box<dyn Loaded> {
             let fd = Rc::new(fd);
             session.programs.insert(program.name.clone(), Rc::clone(&fd));
+            if let Some(all) = session.attachable.as_mut() {
+                all.push((program.clone(), Rc::clone(&fd)));
+            }
             Box::new(LoadedProgram { fd, maps, program: program.clone(), session: Rc::clone(&self.session) })
         });
         Ok(Load { judgement, program })
@@ -150,8 +160,45 @@ impl LoadedProgram {
     }
 }
 
+impl LoadedProgram {
+    /// Attaches every program that is loaded beside this one, does what triggers them, and detaches them.
+    fn triggered(&self, input: &Input, trigger: &Trigger) -> Result<Output, Error> {
+        let mut output = Output { silent: true, ..Output::default() };
+        if trigger.call != "none" {
+            let waiting = trigger::prepared(trigger, &input.world.task)?;
+            let session = self.session.borrow();
+            let programs = session.attachable.iter().flatten();
+            let links: Result<Vec<_>, _> = programs.map(|(program, fd)| attach::attach(program, fd)).collect();
+            let errno = waiting.go()?;
+            // What could not be attached is told when the child is gone.
+            drop(links?);
+            match ProgType::from_raw(self.program.prog_type) {
+                Some(ProgType::Lsm) => (output.silent, output.retval) = (false, denial(errno)),
+                Some(ProgType::CgroupSock | ProgType::CgroupSockAddr | ProgType::CgroupDevice) => {
+                    (output.silent, output.retval) = (false, u32::from(errno != libc::EPERM));
+                }
+                _ => {}
+            }
+        }
+        output.events = events::drain(&self.maps)?;
+        Ok(output)
+    }
+}
+
+/// What a security hook returned whose call ended so: other errors are those of the call itself.
+fn denial(errno: i32) -> u32 {
+    if matches!(errno, libc::EPERM | libc::EACCES) { (-errno).cast_unsigned() } else { 0 }
+}
+
 impl Loaded for LoadedProgram {
     fn run(&mut self, input: &Input, repeat: u32) -> Result<Output, Error> {
+        let attaches = self.session.borrow().attachable.is_some();
+        if let Some(trigger) = input.trigger.as_ref().filter(|_| attaches) {
+            for preset in &input.maps {
+                self.preset(preset)?;
+            }
+            return self.triggered(input, trigger);
+        }
         let Some(shape) = shape::of(self.program.prog_type) else {
             return Err(Error::unsupported("the kernel has no test run for this program type"));
         };
@@ -176,6 +223,7 @@ impl Loaded for LoadedProgram {
         let ctx = if in_place.is_empty() { ctx_out } else { in_place };
         Ok(Output {
             retval: result.retval,
+            silent: false,
             data: raw.data.is_some().then_some(data_out),
             ctx: (!ctx.is_empty()).then_some(ctx),
             events: events::drain(&self.maps)?,

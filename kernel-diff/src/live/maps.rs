@@ -65,6 +65,8 @@ pub struct Session {
     maps: Vec<LiveMap>,
     /// Loaded programs by name, for slots of program arrays.
     pub programs: HashMap<String, Rc<OwnedFd>>,
+    /// The same with what they are, for attaching them together; only where programs are attached.
+    pub attachable: Option<Vec<(Program, Rc<OwnedFd>)>>,
 }
 
 impl Session {
@@ -72,6 +74,7 @@ impl Session {
     pub fn forget(&mut self) {
         self.maps.clear();
         self.programs.clear();
+        self.attachable.iter_mut().for_each(Vec::clear);
     }
 
     /// The map of a definition, created on first use.

@@ -2,6 +2,8 @@
 //! compared is not here; the independent second opinion on loading is `libbpf`.
 
 #[cfg(target_os = "linux")]
+mod attach;
+#[cfg(target_os = "linux")]
 mod events;
 #[cfg(target_os = "linux")]
 mod kernel;
@@ -11,6 +13,8 @@ mod maps;
 pub mod privilege;
 #[cfg(target_os = "linux")]
 pub mod sys;
+#[cfg(target_os = "linux")]
+mod trigger;
 
 #[cfg(target_os = "linux")]
 pub use kernel::HostKernel;
@@ -31,6 +35,12 @@ pub fn host() -> Result<Box<dyn Engine>, Error> {
 #[cfg(not(target_os = "linux"))]
 pub fn host() -> Result<Box<dyn Engine>, Error> {
     Err(Error::Environment("only Linux has bpf(2)".to_owned()))
+}
+
+/// The same in a guest of its own: programs are attached where an input says what triggers them, which nobody else is there to notice.
+#[cfg(target_os = "linux")]
+pub fn guest() -> Result<Box<dyn Engine>, Error> {
+    Ok(Box::new(HostKernel::new()?.attaching()))
 }
 
 /// The same if it is of the series (`6.18`) that the caller's expectations are of.

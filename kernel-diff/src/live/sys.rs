@@ -13,6 +13,9 @@ const PROG_LOAD: u32 = 5;
 const PROG_TEST_RUN: u32 = 10;
 const BTF_LOAD: u32 = 18;
 const MAP_LOOKUP_AND_DELETE: u32 = 21;
+const PROG_ATTACH: u32 = 8;
+const PROG_DETACH: u32 = 9;
+const RAW_TRACEPOINT_OPEN: u32 = 17;
 const MAP_FREEZE: u32 = 22;
 
 /// A kernel's refusal: the positive errno.
@@ -247,6 +250,41 @@ pub fn prog_load(args: &LoadArgs<'_>, log: &mut [u8]) -> Result<OwnedFd, Errno> 
         attr.log_buf = log.as_mut_ptr() as u64;
     }
     call_fd(PROG_LOAD, &mut attr)
+}
+
+/// Attaches to a raw tracepoint, or, without a name, where a typed program was loaded for.
+pub fn raw_tracepoint(program: &OwnedFd, name: Option<&str>) -> Result<OwnedFd, Errno> {
+    #[repr(C)]
+    struct Open {
+        name: u64,
+        prog_fd: u32,
+        pad: u32,
+    }
+    let name = name.map(CString::new).transpose().map_err(|_| Errno(libc::EINVAL))?;
+    let mut attr = Open { name: name.as_ref().map_or(0, |n| n.as_ptr() as u64), prog_fd: fd(program), pad: 0 };
+    call_fd(RAW_TRACEPOINT_OPEN, &mut attr)
+}
+
+/// `union bpf_attr` of the `BPF_PROG_ATTACH` and `BPF_PROG_DETACH` commands.
+#[repr(C)]
+struct Attach {
+    target_fd: u32,
+    attach_bpf_fd: u32,
+    attach_type: u32,
+    attach_flags: u32,
+}
+
+fn cgroup(command: u32, group: &std::fs::File, program: &OwnedFd, attach_type: u32) -> Result<(), Errno> {
+    let target_fd = group.as_raw_fd().cast_unsigned();
+    call(command, &mut Attach { target_fd, attach_bpf_fd: fd(program), attach_type, attach_flags: 0 }).map(drop)
+}
+
+pub fn cgroup_attach(group: &std::fs::File, program: &OwnedFd, attach_type: u32) -> Result<(), Errno> {
+    cgroup(PROG_ATTACH, group, program, attach_type)
+}
+
+pub fn cgroup_detach(group: &std::fs::File, program: &OwnedFd, attach_type: u32) -> Result<(), Errno> {
+    cgroup(PROG_DETACH, group, program, attach_type)
 }
 
 /// Keeps this thread on one CPU while it lives: per-CPU maps of several runs must not spread over CPUs.
