@@ -182,8 +182,8 @@ impl Verifier<'_> {
         let mut k = 0;
         while k < f.stack.len() {
             let slot = &f.stack[k];
-            let shown = (all || self.log.scratched_slots & (1 << (k & 63)) != 0)
-                && slot.bytes.iter().any(|b| *b != Byte::Invalid);
+            let shown =
+                (all || self.log.scratched_slots & (1 << (k & 63)) != 0) && slot.bytes.iter().any(|b| b.is_stored());
             if shown {
                 match slot.kind() {
                     // A dynptr is one item for two slots, shown at the lower one.

@@ -14,6 +14,8 @@ pub enum Byte {
     Dynptr,
     Iter,
     Irq,
+    /// Nobody will read it (from 7.1).
+    Poison,
 }
 
 impl Byte {
@@ -26,7 +28,12 @@ impl Byte {
             Byte::Dynptr => 'd',
             Byte::Iter => 'i',
             Byte::Irq => 'f',
+            Byte::Poison => 'p',
         }
+    }
+    /// Something was stored there that may still be read.
+    pub const fn is_stored(self) -> bool {
+        !matches!(self, Byte::Invalid | Byte::Poison)
     }
 }
 

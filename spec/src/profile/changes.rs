@@ -229,6 +229,8 @@ Changes {
     /// A path forgets dead registers and stack slots whenever it comes to a prune point, and ids that only one scalar has when its state is
     /// stored; otherwise only stored states that are finished forget.
     forgets_at_once "7.1.13";
+    /// Filling a register from a slot gives both an id, if they had none.
+    fills_give_ids "7.2.13";
     /// Recursion is refused before the walk.
     recursion_refused "7.1.13";
     /// The context is memory for helpers, in programs that run as system calls only.

@@ -228,7 +228,7 @@ impl Verifier<'_> {
                     }
                     true
                 }
-                Byte::Invalid if uninit => {
+                Byte::Invalid | Byte::Poison if uninit => {
                     if writes {
                         slot.bytes[byte] = Byte::Misc;
                     }
@@ -238,7 +238,7 @@ impl Verifier<'_> {
                 _ if slot.is_spill() && (slot.reg.is_scalar() || leaks) => {
                     if writes {
                         slot.reg = unknown;
-                        slot.bytes.iter_mut().filter(|b| **b != Byte::Invalid).for_each(|b| *b = Byte::Misc);
+                        slot.bytes.iter_mut().filter(|b| b.is_stored()).for_each(|b| *b = Byte::Misc);
                     }
                     true
                 }

@@ -220,7 +220,7 @@ impl Verifier<'_> {
         for (i, b) in slot.bytes.iter_mut().enumerate() {
             if i >= 8 - n {
                 *b = Byte::Spill;
-            } else if *b != Byte::Invalid && !(keep_zero && *b == Byte::Zero) {
+            } else if b.is_stored() && !(keep_zero && *b == Byte::Zero) {
                 *b = Byte::Misc;
             }
         }
@@ -231,7 +231,7 @@ impl Verifier<'_> {
         let not_init = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
         let slot = self.slot_mut(frame, k);
         if slot.is_special() {
-            slot.bytes.iter_mut().filter(|b| **b != Byte::Invalid).for_each(|b| *b = Byte::Misc);
+            slot.bytes.iter_mut().filter(|b| b.is_stored()).for_each(|b| *b = Byte::Misc);
         }
         slot.reg = not_init;
         if zero && let Some(r) = zero_reg {
@@ -299,7 +299,7 @@ impl Verifier<'_> {
             }
             let slot = self.slot_mut(frame, k);
             if whole_slot && slot.is_special() {
-                slot.bytes.iter_mut().filter(|b| **b != Byte::Invalid).for_each(|b| *b = Byte::Misc);
+                slot.bytes.iter_mut().filter(|b| b.is_stored()).for_each(|b| *b = Byte::Misc);
             }
             slot.reg = not_init;
             let kept = zero && slot.bytes[byte] == Byte::Zero;
@@ -330,7 +330,7 @@ impl Verifier<'_> {
         let whole = q.size == 8 && spilled == 8;
         if whole {
             match q.value {
-                Some(dst) => *self.reg_mut(dst) = slot.reg,
+                Some(dst) => *self.reg_mut(dst) = self.filled(frame, k),
                 None if !slot.reg.is_scalar() && !self.privs.ptr_leaks => return Err(Reject::LeakingSpill { off }),
                 None => {}
             }
@@ -346,8 +346,9 @@ impl Verifier<'_> {
             return self.fill_part_early(q, &slot, span, spilled, dst);
         }
         if q.size <= spilled && off % 8 == 0 {
-            let mut image = slot.reg;
-            if !image.val.fits_unsigned(q.size * 8) {
+            let fits = slot.reg.val.fits_unsigned(q.size * 8);
+            let mut image = if fits { self.filled(frame, k) } else { slot.reg };
+            if !fits {
                 image.id = 0;
                 if self.rules.clear_delta {
                     image.off = 0;
@@ -363,7 +364,7 @@ impl Verifier<'_> {
                 Byte::Spill => spills += 1,
                 Byte::Misc => {}
                 Byte::Zero => zeros += 1,
-                Byte::Invalid if self.privs.uninit_stack => {}
+                Byte::Invalid | Byte::Poison if self.privs.uninit_stack => {}
                 _ => return Err(Reject::UninitRead { off, byte: i, size: q.size }),
             }
         }
@@ -378,6 +379,16 @@ impl Verifier<'_> {
         Ok(())
     }
 
+    /// What is spilled in the slot; the register that gets it is linked to the slot.
+    fn filled(&mut self, frame: usize, k: usize) -> Reg {
+        let mut image = self.slot(frame, k).reg;
+        if self.profile.changes.fills_give_ids {
+            self.ensure_reg_id(&mut image);
+            self.slot_mut(frame, k).reg = image;
+        }
+        image
+    }
+
     /// A part of a spilled number, where only exactly what was spilled is known.
     fn fill_part_early(&mut self, q: &Request, slot: &Slot, span: Span, spilled: u32, dst: u8) -> R {
         let (k, byte) = place(span.min);
@@ -389,7 +400,7 @@ impl Verifier<'_> {
         let uninit = self.privs.uninit_stack;
         let unreadable = |i: &u32| match slot.bytes[byte - *i as usize] {
             Byte::Spill | Byte::Misc => false,
-            Byte::Invalid => !uninit,
+            Byte::Invalid | Byte::Poison => !uninit,
             _ => true,
         };
         if let Some(byte) = (0..q.size).find(unreadable) {
@@ -406,7 +417,7 @@ impl Verifier<'_> {
             match slot.bytes[byte - i as usize] {
                 Byte::Misc => {}
                 Byte::Zero => zeros += 1,
-                Byte::Invalid if self.privs.uninit_stack => {}
+                Byte::Invalid | Byte::Poison if self.privs.uninit_stack => {}
                 _ => return Err(Reject::UninitRead { off, byte: i, size: q.size }),
             }
         }

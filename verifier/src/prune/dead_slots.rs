@@ -4,6 +4,7 @@
 use crate::env::{LoadImm, Verifier};
 use crate::pass::graph::successors;
 use crate::reg::MapId;
+use crate::stack::Byte;
 use crate::state::State;
 use isa::Insn;
 use isa::consts::*;
@@ -234,8 +235,15 @@ impl Verifier<'_> {
                 live |= self.aux.get(insn + 1).map_or(ALL, |a| a.live_stack);
             }
             for k in 0..st.frames[f].stack.len() {
-                let alive = live.checked_shr(2 * k as u32).is_none_or(|l| l & 3 != 0);
-                self.forget_slot_unless(alive, &mut st.frames[f].stack[k]);
+                let halves = live.checked_shr(2 * k as u32).map_or(3, |l| l & 3);
+                let slot = &mut st.frames[f].stack[k];
+                match halves {
+                    _ if matches!(slot.kind(), Byte::Dynptr | Byte::Iter | Byte::Irq) => {}
+                    0 => self.forget_slot(Byte::Poison, slot),
+                    3 => {}
+                    // Bit 0 stands for the higher addresses.
+                    half => self.forget_half(half == 2, slot),
+                }
             }
         }
     }

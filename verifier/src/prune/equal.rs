@@ -221,7 +221,7 @@ fn slots_equal(v: &Verifier<'_>, old: &Slot, new: Option<&Slot>, ids: &mut IdMap
         if level != Level::Normal && new.is_none_or(|n| n.bytes[i] != old.bytes[i]) {
             return false;
         }
-        if old.bytes[i] == Byte::Invalid || (v.privs.uninit_stack && old.bytes[i] == Byte::Misc) {
+        if !old.bytes[i].is_stored() || (v.privs.uninit_stack && old.bytes[i] == Byte::Misc) {
             continue;
         }
         let Some(new) = new else { return false };

@@ -347,7 +347,9 @@ impl Verifier<'_> {
                 continue;
             }
             let Some(mut s) = self.explored.states[id.0 as usize].take() else { continue };
-            self.clean(&mut s.state);
+            if !self.profile.changes.forgets_at_once {
+                self.clean(&mut s.state);
+            }
             s.cleaned = true;
             self.explored.states[id.0 as usize] = Some(s);
         }
@@ -384,18 +386,35 @@ impl Verifier<'_> {
                     true => self.slot_alive(st, f, k),
                     false => st.frames[f].marks.slot(k).read,
                 };
-                self.forget_slot_unless(alive, &mut st.frames[f].stack[k]);
+                if !alive {
+                    self.forget_slot(Byte::Invalid, &mut st.frames[f].stack[k]);
+                }
             }
         }
     }
 
-    fn forget_slot_unless(&self, alive: bool, slot: &mut Slot) {
-        let object = matches!(slot.kind(), Byte::Dynptr | Byte::Iter | Byte::Irq);
-        let kept = alive || object && self.profile.changes.forgets_at_once;
-        if !kept {
-            let reg = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
-            *slot = Slot { bytes: [Byte::Invalid; 8], reg };
+    /// Nothing of the slot will be read; `dead` is what its bytes become.
+    fn forget_slot(&self, dead: Byte, slot: &mut Slot) {
+        let reg = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
+        *slot = Slot { bytes: [dead; 8], reg };
+    }
+
+    /// Only the lower half, or only the upper half of the slot may still be read.
+    fn forget_half(&self, lower_lives: bool, slot: &mut Slot) {
+        let (upper, lower) = slot.bytes.split_at_mut(4);
+        if lower_lives {
+            upper.fill(Byte::Poison);
+            return;
         }
+        if lower[3] == Byte::Spill {
+            // The upper half of a spilled 0 is 0, that of another number unknown.
+            if slot.reg.is_null() {
+                return;
+            }
+            upper.iter_mut().filter(|b| **b == Byte::Spill).for_each(|b| *b = Byte::Misc);
+            slot.reg = Reg { precise: !self.privs.bpf, ..Reg::NOT_INIT };
+        }
+        lower.fill(Byte::Poison);
     }
 
     /// A path ended: its branch counter and those of finished ancestors go down.
