@@ -9,7 +9,7 @@
 
 use crate::Options;
 use crate::log::{Log, Mark};
-use crate::prune::{Explored, Liveness};
+use crate::prune::{Explored, LiveStacks, Liveness};
 use crate::reg::{BtfId, Kind, MapId, Reg, RegType};
 use crate::reject::{self, R, Reject};
 use crate::state::{FP, Frame, HistEntry, HistFlags, Linked, REGS, State};
@@ -82,8 +82,6 @@ pub struct InsnAux {
     pub nospec_result: bool,
     /// Registers live before the instruction.
     pub live_regs: u16,
-    /// Halves of stack slots live before the instruction (worked out only where paths forget them).
-    pub live_stack: u128,
     /// Loop component, 0 for none.
     pub scc: u32,
     /// Base type at the first successful memory access ("same insn" rule).
@@ -182,6 +180,8 @@ pub struct Verifier<'a> {
     pub queue: Vec<Queued>,
     pub explored: Explored,
     pub live: Liveness,
+    /// Where paths forget what nobody will read.
+    pub live_stacks: LiveStacks,
     pub log: Log,
     pub count: Counters,
     id_gen: u32,
@@ -241,6 +241,7 @@ impl<'a> Verifier<'a> {
             queue: Vec::new(),
             explored: Explored::new(n),
             live: Liveness::default(),
+            live_stacks: LiveStacks::default(),
             log: Log::new(opts.log_level),
             count: Counters::default(),
             id_gen: 0,

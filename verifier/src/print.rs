@@ -102,7 +102,8 @@ impl Verifier<'_> {
                 let _ = write!(out, "{:+}", reg.off);
             }
         }
-        if reg.ref_obj_id != 0 {
+        let one_id = self.profile.changes.null_check_keeps_id && reg.ref_obj_id == reg.id;
+        if reg.ref_obj_id != 0 && !one_id {
             attr(out, format_args!("ref_obj_id={}", reg.ref_obj_id));
         }
         if !scalar {

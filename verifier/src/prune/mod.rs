@@ -10,6 +10,7 @@ mod parentage;
 pub mod precision;
 mod widen;
 
+pub use dead_slots::LiveStacks;
 pub use liveness::Liveness;
 pub use loops::Visits;
 pub use parentage::Marks;
