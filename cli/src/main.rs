@@ -13,6 +13,8 @@ mod output;
 mod page;
 mod parallel;
 mod proof;
+mod scenarios;
+mod template;
 mod verdict;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -45,6 +47,7 @@ pub struct Cli {
 enum Command {
     Verify(cmd::verify::Args),
     Run(cmd::run::Args),
+    Test(cmd::test::Args),
     Diff(cmd::diff::Args),
     Disasm(cmd::disasm::Args),
     Asm(cmd::asm::Args),
@@ -87,6 +90,7 @@ fn run(command: Command) -> Result<Status, Failure> {
     match command {
         Command::Verify(a) => cmd::verify::run(&a),
         Command::Run(a) => cmd::run::run(&a),
+        Command::Test(a) => cmd::test::run(&a),
         Command::Diff(a) => cmd::diff::run(&a),
         Command::Jit(a) => cmd::jit::run(&a),
         Command::Disasm(a) => cmd::disasm::run(&a),

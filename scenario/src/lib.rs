@@ -11,6 +11,6 @@ pub mod world;
 mod read;
 
 pub use input::Input;
-pub use read::{Malformed, capture, read, schema};
+pub use read::{Malformed, Tests, capture, read, schema, tests};
 pub use step::{Scenario, Step};
 pub use trigger::Trigger;

@@ -2,6 +2,7 @@
 //! line and what was expected there.
 
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::input::Blob;
@@ -22,6 +23,62 @@ pub fn read(bytes: &[u8], names: &Names) -> Result<Scenario, Malformed> {
     let mut scenario = if has_steps(text) { parse::<Scenario>(text)? } else { Scenario::of(parse::<Step>(text)?) };
     scenario.resolve(names).map_err(Malformed)?;
     Ok(scenario)
+}
+
+/// Tests of one object: `[[test]]` tables, each a scenario or one step, with what it expects.
+#[derive(Debug)]
+pub struct Tests {
+    /// The object, relative to the file.
+    pub object: Option<String>,
+    pub tests: Vec<Scenario>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TestFile {
+    object: Option<String>,
+    /// Packets by name, for this file.
+    #[serde(default)]
+    packets: std::collections::BTreeMap<String, Blob>,
+    #[serde(default)]
+    test: Vec<toml::Spanned<toml::Table>>,
+}
+
+/// A file of tests. Every test has a name and expects something: one that cannot fail is a mistake.
+pub fn tests(text: &str, names: &Names) -> Result<Tests, Malformed> {
+    let file: TestFile = parse(text)?;
+    let mut names = names.clone();
+    names.extend(file.packets.into_iter().map(|(name, bytes)| (name, bytes.0)));
+    let mut tests: Vec<Scenario> = Vec::new();
+    for table in file.test {
+        let line = text[..table.span().start].matches('\n').count() + 1;
+        let at = |what: String| Malformed(format!("line {line}: {what}"));
+        let table = table.into_inner();
+        let read = if table.contains_key("steps") || table.contains_key("step") {
+            Scenario::deserialize(table)
+        } else {
+            Step::deserialize(table).map(Scenario::of)
+        };
+        let mut test = read.map_err(|e| at(e.message().trim_end().to_owned()))?;
+        test.resolve(&names).map_err(at)?;
+        if test.name.is_empty() {
+            return Err(at("a test without a `name`".to_owned()));
+        }
+        if tests.iter().any(|t| t.name == test.name) {
+            return Err(at(format!("a second test `{}`", test.name)));
+        }
+        if !test.expects() {
+            return Err(at(format!(
+                "test `{}` expects nothing: say what it `returns`, or what is there `after` it",
+                test.name
+            )));
+        }
+        tests.push(test);
+    }
+    if tests.is_empty() {
+        return Err(Malformed("there is no `[[test]]` in it".to_owned()));
+    }
+    Ok(Tests { object: file.object, tests })
 }
 
 /// Whether the top level is a scenario's. What cannot be parsed at all is read as a step, for the error.
@@ -149,6 +206,23 @@ mod tests {
             (b"[[step]]\nafter = [{ map = 'm', key = '' }]\n", "step 1: `after`"),
         ] {
             let error = read(text, &names()).expect_err("malformed").to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn tests_have_names_and_expectations() {
+        let good = "[packets]\np = 'u8:7'\n[[test]]\nname = 'a'\npacket = 'p'\nreturns = 1\n\
+                    [[test]]\nname = 'b'\n[[test.steps]]\nreturns = 2\n";
+        let read = tests(good, &names()).expect("tests");
+        assert_eq!((read.tests.len(), read.tests[0].steps[0].input().packet.0.as_slice()), (2, &[7][..]));
+        for (text, expected) in [
+            ("\n[[test]]\nname = 'a'\n", "line 2: test `a` expects nothing"),
+            ("[[test]]\nreturns = 1\n", "line 1: a test without a `name`"),
+            ("[[test]]\nname = 'a'\nreturn = 1\n", "line 1: unknown field `return`"),
+            ("object = 'x.o'\n", "there is no `[[test]]`"),
+        ] {
+            let error = tests(text, &names()).expect_err("malformed").to_string();
             assert!(error.starts_with(expected), "{error}");
         }
     }

@@ -37,6 +37,8 @@ pub struct Scenario {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Step {
+    /// What a test of one step is called.
+    pub name: String,
     /// The program, where the object has several.
     pub program: Option<String>,
     /// The packet, from the Ethernet header on: a name or bytes.
@@ -215,7 +217,7 @@ impl Scenario {
     /// Of one step, whose expectations of maps and events are the scenario's.
     pub fn of(mut step: Step) -> Scenario {
         let (after, events) = (std::mem::take(&mut step.after), std::mem::take(&mut step.events));
-        Scenario { steps: vec![step], after, events, ..Scenario::default() }
+        Scenario { name: std::mem::take(&mut step.name), steps: vec![step], after, events, ..Scenario::default() }
     }
 
     /// Resolves every step; an error names the step, counted from 1.

@@ -12,4 +12,5 @@ pub mod jit;
 pub mod kernels;
 pub mod man;
 pub mod run;
+pub mod test;
 pub mod verify;

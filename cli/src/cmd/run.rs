@@ -2,32 +2,36 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use engines::userspace::{Backend, Userspace};
-use kernel_diff::{Engine, Error, Input, LoadOptions, Loaded, MapDump, Output};
+use kernel_diff::play::play;
+use kernel_diff::{Engine, Error, Input, LoadOptions, Loaded, MapDump, Output, expected};
 use program::Program;
+use scenario::{Scenario, Step};
 
 use crate::args::{Format, Kernel, Select};
 use crate::exit::{Failure, Status};
 use crate::input::{Reader, visit_all};
 use crate::output::{BAD, DIM, WARN, styled};
+use crate::scenarios::{self, Which};
 
 /// Execute a program on an input and show what it does
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The input is TOML or JSON: packet, meta, ctx, args, record, maps, world. Bytes are hex digits.
+The input is TOML or JSON (docs/input.md), or a capture of packets (pcap, pcapng), each packet a run.
+--init writes a commented one for a program. What it expects is checked.
 
-Exit status: 0 = ran, 1 = refused or stopped by a fault, 2 = bad usage or unreadable input,
-3 = the environment lacks the engine.
+Exit status: 0 = ran, 1 = refused, stopped by a fault, or not what the input expects,
+2 = bad usage or unreadable input, 3 = the environment lacks the engine.
 
 Examples:
-  bpfverdict run prog.bpf.o --only xdp_main --input udp.toml
-  bpfverdict run prog.bpf.o --engine jit --repeat 1000000
-  echo 'packet = \"ffffffffffff0000000000000800\"' > udp.toml")]
+  bpfverdict run --init prog.bpf.o > input.toml
+  bpfverdict run prog.bpf.o --only xdp_main --input input.toml
+  bpfverdict run prog.bpf.o --engine jit --repeat 1000000")]
 pub struct Args {
     /// ELF object, raw instructions, or text in the kernel's dialect
-    path: PathBuf,
+    #[arg(required_unless_present = "schema", value_name = "PATH")]
+    path: Option<PathBuf>,
 
     #[command(flatten)]
     select: Select,
@@ -38,9 +42,17 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     engine: Which,
 
-    /// What the program gets, as TOML or JSON
+    /// What the program gets, as TOML, JSON or a capture of packets
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+
+    /// Write a commented input for the program instead of running it
+    #[arg(long, conflicts_with_all = ["input", "repeat"])]
+    init: bool,
+
+    /// Print the JSON schema of inputs instead of running anything
+    #[arg(long, exclusive = true)]
+    schema: bool,
 
     /// How often to run; the time shown is the mean
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -50,35 +62,48 @@ pub struct Args {
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Which {
-    /// The interpreter: every access checked
-    #[default]
-    Interp,
-    /// The x86-64 JIT
-    Jit,
-    /// The kernel of this machine (BPF_PROG_TEST_RUN)
-    Kernel,
-}
-
 pub fn run(args: &Args) -> Result<Status, Failure> {
+    let Some(path) = &args.path else {
+        writeln!(std::io::stdout(), "{:#}", scenario::schema())?;
+        return Ok(Status::Ok);
+    };
     let profile = args.kernel.profile()?;
-    let input = match &args.input {
-        Some(path) => parse_input(path)?,
-        None => Input::default(),
+    let scenario = match &args.input {
+        Some(file) => scenarios::read(file)?,
+        None => Scenario::of(Step::default()),
     };
-    let programs = programs(args, &profile)?;
-    let chosen = choose(args, &programs)?;
-    let input = with_packet(input, chosen.prog_type);
-    let btf = Some(profile.btf().clone());
-    let mut engine: Box<dyn Engine> = match args.engine {
-        Which::Interp => Box::new(Userspace::new(Backend::Interpreter, btf).with_facts(profile.clone())),
-        Which::Jit => Box::new(Userspace::new(Backend::Jit, btf).with_facts(profile.clone())),
-        Which::Kernel => kernel_diff::live::host()?,
-    };
+    let programs = programs(args, path, &profile)?;
+    let chosen = choose(args, path, &programs, &scenario)?;
+    if args.init {
+        let text = crate::template::write(&programs, chosen, &profile);
+        std::io::stdout().write_all(text.as_bytes())?;
+        return Ok(Status::Ok);
+    }
+    if let (Some(what), Some(file)) = (scenarios::misfit(&scenario, &programs), &args.input) {
+        return Err(Failure::file(file, what));
+    }
+    let mut engine = args.engine.engine(&profile)?;
     if args.engine != Which::Kernel {
         warn_if_refused(chosen, &profile);
     }
+    match scenario.steps.as_slice() {
+        [step] if !scenario.expects() => {
+            let mut input = step.input();
+            input.maps = [scenario.maps.clone(), input.maps].concat();
+            once(args, &programs, chosen, &with_packet(input, chosen.prog_type), engine.as_mut())
+        }
+        _ => all(args, &programs, chosen, scenario, engine.as_mut()),
+    }
+}
+
+/// One step that expects nothing: everything about it is shown.
+fn once(
+    args: &Args,
+    programs: &[Program],
+    chosen: &Program,
+    input: &Input,
+    engine: &mut dyn Engine,
+) -> Result<Status, Failure> {
     // Programs in slots of program arrays must be there before the first run.
     for other in programs.iter().filter(|p| p.name != chosen.name && in_a_slot(chosen, &p.name)) {
         engine.load(other, &LoadOptions::with_level(0))?;
@@ -89,25 +114,96 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
         anstream::eprintln!("{}: {} refuses {}: {why}", styled(BAD, "rejected"), engine.name(), chosen.name);
         return Ok(Status::Negative);
     };
-    match loaded.run(&input, args.repeat) {
+    match loaded.run(input, args.repeat) {
         Ok(output) => {
-            show(args, chosen, engine.name(), &input, &output, loaded.as_mut())?;
+            show(args, chosen, engine.name(), input, &output, loaded.as_mut())?;
             Ok(Status::Ok)
         }
-        Err(Error::Fault(m)) => {
-            anstream::eprintln!("{}: {m}", styled(BAD, "fault"));
-            Ok(Status::Negative)
-        }
-        Err(e) => Err(Failure::environment(e)),
+        Err(e) => stopped(e),
     }
 }
 
-fn programs(args: &Args, profile: &spec::Profile) -> Result<Vec<Program>, Failure> {
+fn stopped(error: Error) -> Result<Status, Failure> {
+    match error {
+        Error::Fault(m) => {
+            anstream::eprintln!("{}: {m}", styled(BAD, "fault"));
+            Ok(Status::Negative)
+        }
+        e => Err(Failure::environment(e)),
+    }
+}
+
+/// Several steps, or expectations: what each returned, what is left, what does not hold.
+fn all(
+    args: &Args,
+    programs: &[Program],
+    chosen: &Program,
+    mut scenario: Scenario,
+    engine: &mut dyn Engine,
+) -> Result<Status, Failure> {
+    for step in &mut scenario.steps {
+        step.program.get_or_insert_with(|| chosen.name.clone());
+    }
+    let played = match play(engine, programs, &scenario) {
+        Ok(played) => played,
+        Err(e) => return stopped(e),
+    };
+    let violations = expected::violations(&scenario, &played, programs);
+    let mut out = anstream::stdout();
+    match args.format {
+        Format::Human => {
+            for (n, output) in played.steps.iter().enumerate() {
+                let packet =
+                    output.data.as_ref().map_or_else(String::new, |d| format!(", packet of {} bytes", d.len()));
+                writeln!(out, "step {}: returns {} ({:#x}){packet}", n + 1, output.retval as i32, output.retval)?;
+                for line in &output.trace {
+                    writeln!(out, "  printk {line}")?;
+                }
+            }
+            for event in &played.events {
+                writeln!(out, "event   {}: {}", event.map, hex(&event.data))?;
+            }
+            for map in played.maps.values() {
+                writeln!(out, "map     {}: {} entries", map.name, map.entries.len())?;
+                for entry in map.entries.iter().take(32) {
+                    writeln!(out, "  {} = {}", entry.key, entry.values.join(" | "))?;
+                }
+            }
+            for violation in &violations {
+                writeln!(out, "{}: {violation}", styled(BAD, "not as expected"))?;
+            }
+        }
+        Format::Json => {
+            let step = |o: &Output| serde_json::json!({ "retval": o.retval, "packet": o.data.as_deref().map(hex), "trace": o.trace });
+            let value = serde_json::json!({
+                "schema": 1, "program": chosen.name, "engine": engine.name(),
+                "steps": played.steps.iter().map(step).collect::<Vec<_>>(),
+                "events": played.events.iter().map(|e| serde_json::json!({ "map": e.map, "data": hex(&e.data) })).collect::<Vec<_>>(),
+                "maps": played.maps.values().map(|m| serde_json::json!({
+                    "name": m.name,
+                    "entries": m.entries.iter().map(|e| serde_json::json!({ "key": e.key, "values": e.values })).collect::<Vec<_>>(),
+                })).collect::<Vec<_>>(),
+                "violations": violations,
+            });
+            writeln!(out, "{value}")?;
+        }
+        Format::Csv => {
+            writeln!(out, "step,program,engine,retval")?;
+            for (n, (output, step)) in played.steps.iter().zip(&scenario.steps).enumerate() {
+                let program = step.program.as_deref().unwrap_or_default();
+                writeln!(out, "{},{program},{},{}", n + 1, engine.name(), output.retval)?;
+            }
+        }
+    }
+    Ok(if violations.is_empty() { Status::Ok } else { Status::Negative })
+}
+
+fn programs(args: &Args, path: &PathBuf, profile: &spec::Profile) -> Result<Vec<Program>, Failure> {
     let all = Select { only: None, ..args.select.clone() };
     let reader = Reader::new(&all, profile)?;
     let mut programs = Vec::new();
     let mut bad = None;
-    let status = visit_all(std::slice::from_ref(&args.path), &reader, &mut |case| {
+    let status = visit_all(std::slice::from_ref(path), &reader, &mut |case| {
         match case.program {
             Ok(p) => programs.push(p),
             Err(e) if args.select.only.as_ref().is_none_or(|o| *o == e.name) => {
@@ -119,37 +215,33 @@ fn programs(args: &Args, profile: &spec::Profile) -> Result<Vec<Program>, Failur
     })?;
     match bad {
         _ if status != Status::Ok => Err(Failure { status, ..Failure::input("") }),
-        Some(why) => Err(Failure::file(&args.path, why)),
+        Some(why) => Err(Failure::file(path, why)),
         None => Ok(programs),
     }
 }
 
-fn choose<'p>(args: &Args, programs: &'p [Program]) -> Result<&'p Program, Failure> {
+/// The program that the command line names, or the first step, or the only one.
+fn choose<'p>(
+    args: &Args,
+    path: &std::path::Path,
+    programs: &'p [Program],
+    scenario: &Scenario,
+) -> Result<&'p Program, Failure> {
     let names = || programs.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
-    match (&args.select.only, programs) {
+    let by_step = scenario.steps.first().and_then(|s| s.program.as_ref());
+    match (args.select.only.as_ref().or(by_step), programs) {
         (Some(name), _) => programs
             .iter()
             .find(|p| p.name == *name)
-            .ok_or_else(|| Failure::file(&args.path, format!("no program `{name}`; there are {}", names()))),
+            .ok_or_else(|| Failure::file(path, format!("no program `{name}`; there are {}", names()))),
         (None, [one]) => Ok(one),
-        (None, _) => Err(Failure::file(&args.path, format!("choose a program with --only; there are {}", names()))),
+        (None, _) => Err(Failure::file(path, format!("choose a program with --only; there are {}", names()))),
     }
 }
 
 fn in_a_slot(program: &Program, name: &str) -> bool {
     let slots = program.maps.iter().flat_map(|m| &m.slots);
     slots.into_iter().any(|(_, s)| matches!(s, program::SlotInit::Program(n) if n == name))
-}
-
-fn parse_input(path: &Path) -> Result<Input, Failure> {
-    let bytes = crate::input::read(path)?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|e| Failure::file(path, format!("offset {}: expected text", e.valid_up_to())))?;
-    if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|e| Failure::file(path, e))
-    } else {
-        toml::from_str(text).map_err(|e| Failure::file(path, e))
-    }
 }
 
 /// Types that run on a packet get an empty one of 64 bytes when none is given.
