@@ -28,7 +28,7 @@ pub fn profile(folders: &Folders) -> Result<Profile, Failure> {
         }
         known
     } else if let Some(kernel) = kernels::of_series(&series) {
-        Profile::of_other(Arc::new(Other { name: "host".to_owned(), kernel, offers: None }))
+        Profile::of_other(Arc::new(Other::recorded("host".to_owned(), kernel)))
     } else {
         let known: Vec<&str> = kernels::all().iter().map(kernels::Kernel::series).collect();
         return Err(Failure::environment(format!(

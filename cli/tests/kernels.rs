@@ -35,6 +35,21 @@ fn other_kernels_have_verdicts_of_their_own() {
 }
 
 #[test]
+fn every_kernel_is_in_the_program() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (copy, object) = (dir.path().join("bpfverdict"), dir.path().join("drop_udp.bpf.o"));
+    std::fs::copy(env!("CARGO_BIN_EXE_bpfverdict"), &copy).expect("a copy");
+    std::fs::copy(common::corpus("xdp/drop_udp.bpf.o"), &object).expect("a copy");
+    for kernel in ["5.10", "6.1", "6.12", "6.18", "6.18.15", "7.2"] {
+        let mut command = std::process::Command::new(&copy);
+        command.args(["verify", "--kernel", kernel]).arg(&object).current_dir(dir.path()).env_clear();
+        let output = command.output().expect("runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("1 accepted"), "{kernel}: {text}");
+    }
+}
+
+#[test]
 fn what_is_not_modelled_is_not_accepted() {
     // A profile of somebody's own, of a series that nobody held against its kernel.
     let dir = tempfile::tempdir().expect("a folder");

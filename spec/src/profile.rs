@@ -1,7 +1,7 @@
 //! A profile: which kernel the facts are asked of, and with which privileges. Version, capabilities, helper
 //! availability, the kernel's BTF (inflated and parsed when first asked for). Its configuration is in `config`, what its verifier does
 //! differently from others in `changes`.
-//! The reference kernel is a row of [`EMBEDDED`] and needs no disk; others ([`Other`]) are read from folders by `disk`. Those of
+//! The reference kernel is [`REFERENCE`]; others ([`Other`]) are read by `disk` from folders or from what is `embedded`. Those of
 //! [`MODELLED`] series are judged; of the rest it is known only what they offer.
 
 use std::sync::{Arc, OnceLock};
@@ -17,16 +17,17 @@ use crate::prog::{self, ProgContext, ProgType};
 mod changes;
 mod config;
 mod disk;
+mod embedded;
 mod switches;
 mod takes;
 
 pub use changes::Changes;
 pub use config::{Config, Lockdown};
-pub use disk::{FOLDER_VARIABLE, Folders, Other};
+pub use disk::{FOLDER_VARIABLE, Folders, Other, Place};
 pub use takes::Takes;
 
-/// One kernel of the table below.
-struct Embedded {
+/// The kernel that tables speak of where nothing else is said.
+struct Reference {
     name: &'static str,
     version: Version,
     helpers: &'static str,
@@ -35,15 +36,14 @@ struct Embedded {
     parsed_btf: OnceLock<Arc<btf::Btf>>,
 }
 
-/// The kernels that need nothing from outside.
-static EMBEDDED: [Embedded; 1] = [Embedded {
+static REFERENCE: Reference = Reference {
     name: "6.18",
     version: Version::REFERENCE,
     helpers: include_str!("../profiles/6.18/helpers.txt"),
     btf: include_bytes!("../profiles/6.18/vmlinux.btf.lz4"),
     availability: OnceLock::new(),
     parsed_btf: OnceLock::new(),
-}];
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
@@ -102,7 +102,7 @@ const MODELLED: &[(u16, u16)] = &[(5, 10), (6, 1), (6, 12), (6, 18), (7, 2)];
 /// A kernel and a loader. Cheap to make and to clone.
 #[derive(Clone)]
 pub struct Profile {
-    embedded: &'static Embedded,
+    reference: &'static Reference,
     pub version: Version,
     /// What this kernel does differently from others.
     pub changes: Changes,
@@ -132,7 +132,7 @@ impl std::fmt::Debug for Profile {
 impl Default for Profile {
     /// Linux 6.18 LTS at patch level 44 as distributions configure it, loader with every capability.
     fn default() -> Profile {
-        Profile::new(&EMBEDDED[0])
+        Profile::new(&REFERENCE)
     }
 }
 
@@ -158,11 +158,11 @@ impl std::fmt::Display for NoProfile {
 impl std::error::Error for NoProfile {}
 
 impl Profile {
-    fn new(embedded: &'static Embedded) -> Profile {
+    fn new(reference: &'static Reference) -> Profile {
         Profile {
-            embedded,
-            version: embedded.version,
-            changes: Changes::of(embedded.version),
+            reference,
+            version: reference.version,
+            changes: Changes::of(reference.version),
             config: Config::DISTRIBUTION,
             caps: Caps::ALL,
             nr_cpus: 2,
@@ -177,28 +177,28 @@ impl Profile {
         Profile { config: Config::REFERENCE, ..Profile::default() }
     }
 
-    /// The profile of this name: a series (`6.18`, `6.1`) or, where it is that very one, a version (`6.18.15`, `6.1.192`). Embedded ones
-    /// come first, then those on disk.
+    /// The profile of this name: a series (`6.18`, `6.1`) or, where it is that very one, a version (`6.18.15`, `6.1.192`). Folders
+    /// come first, then those in the program.
     pub fn load(name: &str) -> Result<Profile, NoProfile> {
         Profile::load_from(name, &Folders::new(None))
     }
 
     /// The same, looking into these folders.
     pub fn load_from(name: &str, folders: &Folders) -> Result<Profile, NoProfile> {
-        if let Some(profile) = Profile::embedded(name) {
-            return Ok(profile);
+        if let Some(other) = folders.load(name)? {
+            return Ok(Profile::of_other(other));
         }
-        if let Some(disk::OnDisk { other, btf }) = folders.load(name)? {
-            return Ok(Profile::of_other(other).with_btf(btf));
+        if let Some(profile) = Profile::of_reference(name) {
+            return Ok(profile);
         }
         let mut there: Vec<String> = Profile::names().map(str::to_owned).collect();
         there.extend(folders.names().into_iter().map(|(name, _)| name));
         Err(NoProfile::new(name, format!("there is {}", there.join(", "))))
     }
 
-    fn embedded(name: &str) -> Option<Profile> {
+    fn of_reference(name: &str) -> Option<Profile> {
         let series = name.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
-        let mut profile = Profile::new(EMBEDDED.iter().find(|e| e.name == series)?);
+        let mut profile = Profile::new((REFERENCE.name == series).then_some(&REFERENCE)?);
         match name.strip_prefix(&series)? {
             "" | ".44" => {}
             ".15" => {
@@ -224,9 +224,9 @@ impl Profile {
         self.other.as_deref()
     }
 
-    /// The embedded profiles.
+    /// The names of the reference.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        EMBEDDED.iter().map(|e| e.name).chain(["6.18.15", "6.18.44"])
+        [REFERENCE.name, "6.18.15", "6.18.44"].into_iter()
     }
 
     pub fn with_caps(mut self, caps: Caps) -> Profile {
@@ -242,9 +242,8 @@ impl Profile {
 
     /// The kernel's BTF; parsed when first asked for, shared by all profiles of that kernel.
     pub fn btf(&self) -> &Arc<btf::Btf> {
-        self.own_btf
-            .as_ref()
-            .unwrap_or_else(|| self.embedded.parsed_btf.get_or_init(|| Arc::new(self.embedded.parse_btf())))
+        let known = self.own_btf.as_ref().or_else(|| self.other.as_deref()?.btf());
+        known.unwrap_or_else(|| self.reference.parsed_btf.get_or_init(|| Arc::new(self.reference.parse_btf())))
     }
 
     /// The context of this program; `None` where it is typed by BTF.
@@ -306,7 +305,7 @@ impl Profile {
     /// The helpers of this program: ask once, look up often.
     pub fn helpers(&self, prog: ProgContext<'_>) -> HelperSet<'_> {
         HelperSet {
-            column: self.embedded.availability().column(prog),
+            column: self.reference.availability().column(prog),
             version: self.version,
             config: &self.config,
             other: self.other.as_deref().map(|o| o.to(&prog)),
@@ -379,7 +378,7 @@ impl OtherOffer<'_> {
     }
 }
 
-impl Embedded {
+impl Reference {
     fn availability(&self) -> &Availability {
         // The text is part of the crate: a test reads it, so that this cannot fail on any input.
         self.availability.get_or_init(|| Availability::parse(self.helpers).expect("embedded helpers.txt"))
@@ -407,9 +406,10 @@ mod tests {
 
     #[test]
     fn embedded_kernels_are_readable() {
-        for kernel in &EMBEDDED {
-            Availability::parse(kernel.helpers).expect("helpers.txt");
-            assert!(Profile::load(kernel.name).is_ok());
+        Availability::parse(REFERENCE.helpers).expect("helpers.txt");
+        for kernel in embedded::EMBEDDED {
+            let profile = Profile::load(kernel.name).expect("readable");
+            assert!(profile.btf().len() > 50_000, "{}", kernel.name);
         }
         let btf = Profile::default().btf().clone();
         assert!(Arc::ptr_eq(&btf, Profile::default().btf()), "parsed once");
@@ -425,8 +425,8 @@ mod tests {
     }
 
     #[test]
-    fn profiles_on_disk() {
-        let old = Profile::load("6.1").expect("in the source tree");
+    fn profiles_of_other_kernels() {
+        let old = Profile::load("6.1").expect("embedded");
         let xdp = ProgContext::of(ProgType::Xdp);
         assert_eq!(old.other().map(|o| o.kernel.series()), Some("6.1"));
         assert!(old.btf().find(btf::Kind::Struct, "task_struct").is_some());

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use spec::profile::Config;
+use spec::profile::{Config, Place};
 use spec::{Profile, kernels};
 use vm::Catalogue;
 
@@ -79,12 +79,17 @@ fn list(profiles: Option<&std::path::Path>) -> Result<Status, Failure> {
         table.add_row(vec![name.to_owned(), version.to_string(), "embedded".to_owned(), "verdicts".to_owned()]);
     }
     let on_disk = folders.names();
-    for (name, path) in &on_disk {
+    for (name, place) in &on_disk {
         let (version, known) = match Profile::load_from(name, &folders) {
-            Ok(profile) => (profile.version.to_string(), "rejections by what it lacks, BTF".to_owned()),
+            Ok(profile) if profile.modelled => (profile.version.to_string(), "verdicts".to_owned()),
+            Ok(profile) => (profile.version.to_string(), "rejections by what it lacks".to_owned()),
             Err(e) => ("?".to_owned(), e.to_string()),
         };
-        table.add_row(vec![name.clone(), version, path.display().to_string(), known]);
+        let place = match place {
+            Place::Embedded => "embedded".to_owned(),
+            Place::Folder(path) => path.display().to_string(),
+        };
+        table.add_row(vec![name.clone(), version, place, known]);
     }
     let known = |series: &str| on_disk.iter().any(|(n, _)| n == series) || Profile::names().any(|n| n == series);
     for kernel in kernels::all().iter().filter(|k| !known(k.series())) {
