@@ -68,6 +68,15 @@ impl Stats {
             self.verification_us = rest.strip_suffix(" usec").and_then(|n| n.parse().ok());
             return self.verification_us.is_some();
         }
+        if let Some(max) = line.strip_prefix("stack depth max ").and_then(|n| n.parse().ok()) {
+            self.max_stack_depth = Some(max);
+            return true;
+        }
+        if let Some(depth) = subprog_stack(line) {
+            let before = self.stack_depth.take();
+            self.stack_depth = Some(before.map_or_else(|| depth.to_owned(), |b| format!("{b}+{depth}")));
+            return true;
+        }
         if let Some(rest) = line.strip_prefix("stack depth ") {
             let (depths, max) = match rest.split_once(" max ") {
                 Some((depths, max)) => (depths, Some(max.parse().ok())),
@@ -131,6 +140,13 @@ pub fn mask_addresses(line: &str) -> String {
     }
 }
 
+/// What a function's frame takes, of a line as 7.3 prints for each: `subprog 0 (main) main insns_self 3 insns_total 3 stack 8`.
+fn subprog_stack(line: &str) -> Option<&str> {
+    let words: Vec<&str> = line.strip_prefix("subprog ")?.split(' ').collect();
+    let [.., "insns_self", own, "insns_total", total, "stack", depth] = words[..] else { return None };
+    [own, total, depth].iter().all(|n| n.parse::<u64>().is_ok()).then_some(depth)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,5 +197,16 @@ mod tests {
         for same in ["3: (18) r1 = 0xffff", "1: (b7) r1 = 0xffff888012345678", "R1=scalar(umax=0xffffffffffffffff)"] {
             assert_eq!(mask_addresses(same), same);
         }
+    }
+
+    #[test]
+    fn statistics_of_functions_are_no_message() {
+        let raw = b"R0 !read_ok\nstack depth max 32\nsubprog 0 (main) main insns_self 2 insns_total 5 stack 24\n\
+            subprog 1 (<unknown>) static insns_self 3 insns_total 3 stack 8\n";
+        let j = Judgement::from_log(false, -13, raw);
+        assert_eq!((j.message(), j.stats.stack_depth.as_deref()), ("R0 !read_ok", Some("24+8")));
+        assert_eq!(j.stats.max_stack_depth, Some(32));
+        let j = Judgement::from_log(false, -22, b"subprog 0 is odd\n");
+        assert_eq!(j.message(), "subprog 0 is odd");
     }
 }

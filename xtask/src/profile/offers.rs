@@ -169,7 +169,8 @@ fn kfunc_cell(kernel: &mut Kernel, subject: &Subject, id: u32) -> u8 {
     let answer = kernel.load(&subject.load(&insns, 1));
     let log = answer.log;
     // Before 5.13 no kernel function was called at all.
-    if log.contains("is not allowed") || log.contains("BPF_CALL uses reserved fields") {
+    let refused = log.lines().any(|l| l.starts_with("calling kernel function ") && l.ends_with(" is not allowed"));
+    if refused || log.contains("BPF_CALL uses reserved fields") {
         b'.'
     } else if log.contains("program must be sleepable") {
         b's'
