@@ -4,7 +4,7 @@
 use diagnose::log::{Refusal, Source};
 use diagnose::{Diagnosis, Extra, FunctionStack};
 use program::Program;
-use spec::Profile;
+use spec::{Errno, Profile};
 use verifier::{Options, Outcome};
 
 /// A diagnosis with what a report about it is drawn from.
@@ -27,7 +27,8 @@ const LONG: u32 = 500_000;
 
 /// The diagnosis of a program that was refused.
 pub fn of(program: &Program, profile: &Profile, outcome: &Outcome) -> Report {
-    let long = outcome.stats.insns_processed > LONG;
+    // Where memory is the matter, every line of the path would list all that is held.
+    let long = outcome.stats.insns_processed > LONG || outcome.errno == Errno::ENOMEM.negative();
     let log = match long {
         true => outcome.message.clone(),
         // Level 1 keeps exactly the failing path.

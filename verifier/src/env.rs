@@ -145,6 +145,8 @@ pub struct Counters {
     pub jumps: u32,
     /// insns and jumps when a state was last stored.
     pub last_store: (u32, u32),
+    /// Bytes that the kernel keeps for the references of stored states.
+    pub reference_bytes: u64,
     pub total_states: u32,
     pub peak_states: u32,
     pub max_states_per_insn: u32,

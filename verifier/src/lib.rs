@@ -11,6 +11,7 @@ mod call;
 mod cost;
 mod env;
 mod facts;
+mod held;
 mod invariants;
 mod links;
 mod log;

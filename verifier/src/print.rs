@@ -162,11 +162,10 @@ impl Verifier<'_> {
             }
         }
         self.stack_text(&mut out, f, all);
-        if let [first, rest @ ..] = &st.refs[..]
-            && first.id != 0
-        {
+        let mut refs = st.refs.iter();
+        if let Some(first) = refs.next().filter(|first| first.id != 0) {
             let _ = write!(out, " refs={}", first.id);
-            for r in rest.iter().filter(|r| r.id != 0) {
+            for r in refs.filter(|r| r.id != 0) {
                 let _ = write!(out, ",{}", r.id);
             }
         }

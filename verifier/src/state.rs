@@ -1,6 +1,7 @@
 //! What a path through the program knows: frames, references, and where it comes from. How paths are walked is in `walk`, when two
 //! of them are the same in `prune`.
 
+use crate::held::Held;
 use crate::prune::Marks;
 use crate::reg::{BtfId, MapId, Reg};
 use crate::stack::Slot;
@@ -32,7 +33,7 @@ pub struct Frame {
     pub callback_depth: u32,
     pub marks: Marks,
     /// What was held when this frame called the next one, where kernels keep references per frame.
-    pub held: Vec<Ref>,
+    pub held: Held,
 }
 
 impl Frame {
@@ -50,7 +51,7 @@ impl Frame {
             in_exception: false,
             callback_depth: 0,
             marks: Marks::default(),
-            held: Vec::new(),
+            held: Held::default(),
         }
     }
     pub fn allocated(&self) -> i32 {
@@ -160,7 +161,7 @@ pub struct StateId(pub u32);
 pub struct State {
     /// Outermost first; never empty.
     pub frames: Vec<Frame>,
-    pub refs: Vec<Ref>,
+    pub refs: Held,
     pub active_locks: u32,
     pub active_preempt: u32,
     pub active_irq_id: u32,
@@ -189,7 +190,7 @@ impl State {
     pub fn new(frame: Frame) -> State {
         State {
             frames: vec![frame],
-            refs: Vec::new(),
+            refs: Held::default(),
             active_locks: 0,
             active_preempt: 0,
             active_irq_id: 0,
@@ -243,17 +244,11 @@ impl State {
         }
     }
     pub fn holds_ref(&self, id: u32) -> bool {
-        self.refs.iter().any(|r| r.kind == RefKind::Ptr && r.id == id)
+        self.refs.iter().rev().any(|r| r.kind == RefKind::Ptr && r.id == id)
     }
     /// Drops the object reference `id`; false when there is none.
     pub fn drop_ref(&mut self, id: u32) -> bool {
-        match self.refs.iter().position(|r| r.kind == RefKind::Ptr && r.id == id) {
-            Some(i) => {
-                self.refs.remove(i);
-                true
-            }
-            None => false,
-        }
+        self.refs.remove_last(|r| r.kind == RefKind::Ptr && r.id == id)
     }
     /// RCU protection holds: explicit section, lock held, or a program that cannot sleep.
     pub fn in_rcu_section(&self) -> bool {

@@ -4,6 +4,7 @@
 use crate::env::Verifier;
 use crate::pass::form;
 use crate::prune::Visit;
+use crate::reject::errno::ENOMEM;
 use crate::reject::{R, Reject};
 use crate::state::HistFlags;
 use isa::Insn;
@@ -11,6 +12,9 @@ use isa::consts::*;
 
 /// Instructions the kernel is willing to look at.
 pub const MAX_PROCESSED: u32 = 1_000_000;
+/// Memory of references at which a kernel was seen to give up: a loop that takes them without end fills it before anything else ends. It
+/// depends on the machine.
+const MAX_REFERENCE_BYTES: u64 = 3 << 30;
 
 /// Where a path goes after an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +99,9 @@ impl Verifier<'_> {
                 self.spend_insn();
             }
             self.subprogs[subprog].insns += 1;
+            if self.count.reference_bytes > MAX_REFERENCE_BYTES {
+                return Err(Reject::Silent { errno: ENOMEM });
+            }
             if self.count.insns > MAX_PROCESSED {
                 return Err(Reject::TooManyInsns { processed: self.count.insns });
             }

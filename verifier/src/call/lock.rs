@@ -5,7 +5,7 @@ use super::field::field_name;
 use crate::env::Verifier;
 use crate::reg::{Flags, Kind, Reg};
 use crate::reject::{R, Reject};
-use crate::state::{LockObj, RefKind};
+use crate::state::{LockObj, Ref, RefKind};
 use spec::map::FieldKind;
 
 impl Verifier<'_> {
@@ -79,12 +79,14 @@ impl Verifier<'_> {
         if self.cur.active_locks == 0 {
             return Err(Reject::UnlockNothing { what });
         }
-        let at = self.cur.refs.iter().rposition(|r| r.kind == kind && r.id == id && r.lock == obj);
-        let Some(at) = at else { return Err(Reject::UnlockOther { what }) };
+        let taken = |r: &Ref| r.kind == kind && r.id == id && r.lock == obj;
+        if !self.cur.refs.iter().any(taken) {
+            return Err(Reject::UnlockOther { what });
+        }
         if self.cur.active_lock_id != id || self.cur.active_lock_obj != obj {
             return Err(Reject::UnlockOrder { what });
         }
-        self.cur.refs.remove(at);
+        self.cur.refs.remove_last(taken);
         self.cur.active_locks -= 1;
         let below = self.cur.refs.iter().rev().find(|r| r.kind.is_lock()).copied();
         (self.cur.active_lock_id, self.cur.active_lock_obj) = below.map_or((0, LockObj::None), |r| (r.id, r.lock));

@@ -2,6 +2,7 @@
 //! giving back, and the checks where a program ends. Locks themselves are in `lock`.
 
 use crate::env::Verifier;
+use crate::held::Held;
 use crate::reg::Reg;
 use crate::reject::{R, Reject};
 use crate::state::{LockObj, Ref, RefKind};
@@ -78,7 +79,7 @@ impl Verifier<'_> {
     }
 
     /// After a callback its caller has the references that it had, where references are each frame's; locks are the path's.
-    pub(super) fn restore_references(&mut self, held: Vec<Ref>) {
+    pub(super) fn restore_references(&mut self, held: Held) {
         let now = std::mem::take(&mut self.cur.refs);
         let stays = |r: &&Ref| r.kind == RefKind::Ptr || now.contains(r);
         let new = |r: &&Ref| r.kind != RefKind::Ptr && !held.contains(r);

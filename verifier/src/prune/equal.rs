@@ -2,6 +2,7 @@
 //! `Exact` is for proving that a loop repeats itself. Which level applies is decided in the parent module.
 
 use crate::env::Verifier;
+use crate::held::Held;
 use crate::reg::{ADD_CONST, Ext, Flags, Kind, Reg};
 use crate::stack::{Byte, Slot};
 use crate::state::{FP, Frame, REGS, Ref, State};
@@ -106,11 +107,11 @@ fn refs_equal(old: &State, new: &State, ids: &mut IdMap) -> bool {
     held_equal(&old.refs, &new.refs, ids)
 }
 
-fn held_equal(old: &[Ref], new: &[Ref], ids: &mut IdMap) -> bool {
+fn held_equal(old: &Held, new: &Held, ids: &mut IdMap) -> bool {
     let same = |a: &Ref, b: &Ref, ids: &mut IdMap| {
         ids.same(a.id, b.id) && a.kind == b.kind && (!a.kind.is_lock() || a.lock == b.lock)
     };
-    old.len() == new.len() && old.iter().zip(new).all(|(a, b)| same(a, b, ids))
+    old.len() == new.len() && old.iter().zip(new.iter()).all(|(a, b)| same(a, b, ids))
 }
 
 fn frames_equal(v: &Verifier<'_>, a: &Frame, b: &Frame, live: u16, ids: &mut IdMap, level: Level) -> bool {

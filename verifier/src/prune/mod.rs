@@ -124,6 +124,9 @@ const BUSY_INSNS: u32 = 100;
 /// Without CAP_BPF no more states than this are kept in a bucket.
 const UNPRIV_STATES: u32 = 64;
 
+/// What the kernel keeps for one reference of a state.
+const KERNEL_REFERENCE: u64 = 24;
+
 impl Verifier<'_> {
     fn jumps_since_store(&self) -> u32 {
         self.count.jumps - self.count.last_store.1
@@ -306,6 +309,7 @@ impl Verifier<'_> {
         self.explored.live += 1;
         self.update_peak();
         self.count.last_store = (self.count.insns, self.count.jumps);
+        self.count.reference_bytes += self.cur.refs.len() as u64 * KERNEL_REFERENCE;
         if self.privs.bpf {
             for frame in &mut self.cur.frames {
                 frame.regs[..FP].iter_mut().filter(|r| r.is_scalar()).for_each(|r| r.precise = false);
