@@ -243,14 +243,16 @@ impl Emitter<'_> {
         );
     }
 
-    /// Counts `slots` executed slots; the program stops when the run's budget is used up.
-    pub fn count(&mut self, slots: i64) {
+    /// Counts `slots` executed slots and jumps; the program stops when the run's budget is used up. Going on is the straight way: one
+    /// jump a turn.
+    pub fn count_and_jump(&mut self, slots: i64, target: DynamicLabel) {
         let out = self.trap_aside(Trap::Budget);
         let n = i32::try_from(slots).unwrap_or(i32::MAX);
         dynasm!(self.a
             ; .arch x64
             ; sub QWORD [r12 + BUDGET], n
-            ; js =>out
+            ; jns =>target
+            ; jmp =>out
         );
     }
 

@@ -123,6 +123,7 @@ impl Image {
         }
         let own: Vec<Arc<Map>> = program.maps.iter().map(|d| maps.get(d, options.nr_cpus)).collect::<Result<_, _>>()?;
         let meaning = resolve(program, &own, options)?;
+        #[expect(clippy::arc_with_non_send_sync, reason = "an image belongs to the thread of its maps")]
         Ok(Arc::new(Self {
             name: program.name.clone(),
             prog_type: program.prog_type,

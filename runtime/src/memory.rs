@@ -9,18 +9,15 @@ use std::ptr::{self, NonNull};
 /// Bytes copied out of program-visible memory; short ones (keys, most values) without allocation.
 pub type Bytes = smallvec::SmallVec<[u8; 64]>;
 
-/// Zeroed memory with a stable address. Shared mutability by design: reads and writes are plain copies, as between CPUs in the kernel.
+/// Zeroed memory with a stable address. Shared mutability by design, within one thread: reads and writes are plain copies.
 #[derive(Debug)]
 pub struct Block {
     ptr: NonNull<u8>,
     len: usize,
 }
 
-// SAFETY: a block is only bytes; no references into it are ever handed out, and all access is by raw copy. Concurrent runs on the same map race
-// on the contents exactly as programs on several CPUs do in the kernel.
+// SAFETY: a block is only bytes; no references into it are ever handed out, and all access is by raw copy, from the thread that owns it.
 unsafe impl Send for Block {}
-// SAFETY: as above.
-unsafe impl Sync for Block {}
 
 impl Block {
     const ALIGN: usize = 64;

@@ -127,6 +127,22 @@ impl<'w> Run<'w> {
         self.attach();
     }
 
+    /// Starts over with the context as it stands: what a run in a row of runs begins with.
+    pub fn rerun(&mut self, image: &Arc<Image>) {
+        self.image = image.clone();
+        self.stack.fill(0, self.stack.len(), 0);
+        self.budget = self.budget_limit;
+        self.tail_calls = 0;
+        self.tail_target = None;
+        self.thrown = None;
+        self.retval = 0;
+        self.resources.clear();
+        self.blocks.clear();
+        self.current_task = None;
+        self.depth = 0;
+        self.attach();
+    }
+
     pub fn set_budget(&mut self, insns: u64) {
         self.budget = insns;
         self.budget_limit = insns;

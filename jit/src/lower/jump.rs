@@ -33,11 +33,11 @@ pub(super) fn exit(e: &mut Emitter<'_>) {
 }
 
 pub(super) fn always(e: &mut Emitter<'_>, d: &Decoded) {
-    if let Some(slots) = backwards(d) {
-        e.count(slots);
-    }
     let target = e.target(d);
-    dynasm!(e.a ; .arch x64 ; jmp =>target);
+    match backwards(d) {
+        Some(slots) => e.count_and_jump(slots, target),
+        None => dynasm!(e.a ; .arch x64 ; jmp =>target),
+    }
 }
 
 pub(super) fn may_goto(e: &mut Emitter<'_>, d: &Decoded) {
@@ -63,15 +63,14 @@ pub(super) fn conditional(e: &mut Emitter<'_>, d: &Decoded, width: Width, op: Ju
     match backwards(d) {
         None => {
             let target = e.target(d);
-            jump_if(e, op, target);
+            jump_if(e, Condition::Is(op), target);
         }
         Some(slots) => {
-            let (taken, not_taken) = (e.a.new_dynamic_label(), e.a.new_dynamic_label());
-            jump_if(e, op, taken);
-            dynasm!(e.a ; .arch x64 ; jmp =>not_taken ; =>taken);
-            e.count(slots);
+            let not_taken = e.a.new_dynamic_label();
+            jump_if(e, Condition::Not(op), not_taken);
             let target = e.target(d);
-            dynasm!(e.a ; .arch x64 ; jmp =>target ; =>not_taken);
+            e.count_and_jump(slots, target);
+            dynasm!(e.a ; .arch x64 ; =>not_taken);
         }
     }
 }
@@ -90,17 +89,25 @@ fn compare(e: &mut Emitter<'_>, d: &Decoded, width: Width, op: JumpOp, rhs: Rhs)
     }
 }
 
-fn jump_if(e: &mut Emitter<'_>, op: JumpOp, to: DynamicLabel) {
-    match op {
-        JumpOp::Eq => dynasm!(e.a ; .arch x64 ; je =>to),
-        JumpOp::Ne | JumpOp::Set => dynasm!(e.a ; .arch x64 ; jne =>to),
-        JumpOp::Gt => dynasm!(e.a ; .arch x64 ; ja =>to),
-        JumpOp::Ge => dynasm!(e.a ; .arch x64 ; jae =>to),
-        JumpOp::Lt => dynasm!(e.a ; .arch x64 ; jb =>to),
-        JumpOp::Le => dynasm!(e.a ; .arch x64 ; jbe =>to),
-        JumpOp::Sgt => dynasm!(e.a ; .arch x64 ; jg =>to),
-        JumpOp::Sge => dynasm!(e.a ; .arch x64 ; jge =>to),
-        JumpOp::Slt => dynasm!(e.a ; .arch x64 ; jl =>to),
-        JumpOp::Sle => dynasm!(e.a ; .arch x64 ; jle =>to),
+/// What a compare says, as the condition of a machine jump.
+#[derive(Clone, Copy)]
+enum Condition {
+    Is(JumpOp),
+    Not(JumpOp),
+}
+
+fn jump_if(e: &mut Emitter<'_>, condition: Condition, to: DynamicLabel) {
+    use JumpOp::{Eq, Ge, Gt, Le, Lt, Ne, Set, Sge, Sgt, Sle, Slt};
+    match condition {
+        Condition::Is(Eq) | Condition::Not(Ne | Set) => dynasm!(e.a ; .arch x64 ; je =>to),
+        Condition::Is(Ne | Set) | Condition::Not(Eq) => dynasm!(e.a ; .arch x64 ; jne =>to),
+        Condition::Is(Gt) | Condition::Not(Le) => dynasm!(e.a ; .arch x64 ; ja =>to),
+        Condition::Is(Ge) | Condition::Not(Lt) => dynasm!(e.a ; .arch x64 ; jae =>to),
+        Condition::Is(Lt) | Condition::Not(Ge) => dynasm!(e.a ; .arch x64 ; jb =>to),
+        Condition::Is(Le) | Condition::Not(Gt) => dynasm!(e.a ; .arch x64 ; jbe =>to),
+        Condition::Is(Sgt) | Condition::Not(Sle) => dynasm!(e.a ; .arch x64 ; jg =>to),
+        Condition::Is(Sge) | Condition::Not(Slt) => dynasm!(e.a ; .arch x64 ; jge =>to),
+        Condition::Is(Slt) | Condition::Not(Sge) => dynasm!(e.a ; .arch x64 ; jl =>to),
+        Condition::Is(Sle) | Condition::Not(Sgt) => dynasm!(e.a ; .arch x64 ; jle =>to),
     }
 }

@@ -1,12 +1,12 @@
 //! ARENA: up to 4 GiB of pages that program and user share. Programs hold user addresses; casting one to the kernel's side gives a 32-bit offset,
 //! which the engines add to `base`. Pages exist only once allocated: reading others gives 0, writing to them is lost.
 
-use std::sync::Mutex;
+use std::cell::RefCell;
 
 use program::MapDef;
 use spec::Errno;
 
-use super::{MapResult, lock};
+use super::MapResult;
 use crate::memory::Block;
 
 pub const PAGE: u64 = 4096;
@@ -16,7 +16,7 @@ pub struct Arena {
     block: Block,
     pages: u32,
     user_start: u64,
-    allocated: Mutex<Vec<bool>>,
+    allocated: RefCell<Vec<bool>>,
 }
 
 impl Arena {
@@ -38,7 +38,7 @@ impl Arena {
             block,
             pages: def.max_entries,
             user_start,
-            allocated: Mutex::new(vec![false; def.max_entries as usize]),
+            allocated: RefCell::new(vec![false; def.max_entries as usize]),
         })
     }
 
@@ -53,7 +53,7 @@ impl Arena {
         if last >= u64::from(self.pages) {
             return None;
         }
-        let allocated = lock(&self.allocated);
+        let allocated = self.allocated.borrow_mut();
         (first..=last).all(|p| allocated[p as usize]).then(|| self.block.addr() + off)
     }
 
@@ -62,7 +62,7 @@ impl Arena {
         if count == 0 || count > self.pages {
             return None;
         }
-        let mut allocated = lock(&self.allocated);
+        let mut allocated = self.allocated.borrow_mut();
         let free = |from: usize, a: &[bool]| a.get(from..from + count as usize).is_some_and(|r| r.iter().all(|p| !p));
         let first = if hint != 0 {
             let page = hint.checked_sub(self.user_start)? / PAGE;
@@ -80,7 +80,7 @@ impl Arena {
         let Some(first) = u64::from((addr as u32).wrapping_sub(self.user_start as u32)).checked_div(PAGE) else {
             return;
         };
-        let mut allocated = lock(&self.allocated);
+        let mut allocated = self.allocated.borrow_mut();
         let end = (first + u64::from(count)).min(u64::from(self.pages));
         for page in first..end {
             allocated[page as usize] = false;
@@ -92,7 +92,7 @@ impl Arena {
         let end =
             off.checked_add(data.len() as u64).filter(|&e| e <= u64::from(self.pages) * PAGE).ok_or(Errno::EFAULT)?;
         for page in off / PAGE..end.div_ceil(PAGE) {
-            lock(&self.allocated)[page as usize] = true;
+            self.allocated.borrow_mut()[page as usize] = true;
         }
         self.block.write(off as usize, data);
         Ok(())

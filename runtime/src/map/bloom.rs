@@ -1,18 +1,18 @@
 //! BLOOM_FILTER: push values, ask whether one may be present. The kernel seeds its hash at random, so false positives differ from kernel to
 //! kernel; here the seed is fixed, and size and number of hashes follow the kernel's rule.
 
+use std::cell::RefCell;
 use std::hash::BuildHasher;
-use std::sync::Mutex;
 
 use program::MapDef;
 use rustc_hash::FxBuildHasher;
 use spec::Errno;
 
-use super::{ANY, MapResult, lock};
+use super::{ANY, MapResult};
 
 #[derive(Debug)]
 pub struct Bloom {
-    bits: Mutex<Vec<u64>>,
+    bits: RefCell<Vec<u64>>,
     mask: u32,
     hashes: u32,
 }
@@ -27,7 +27,7 @@ impl Bloom {
         let wanted = (f64::from(def.max_entries) * f64::from(hashes) / std::f64::consts::LN_2).ceil();
         let bits =
             if wanted >= f64::from(1u32 << 31) { 1u64 << 32 } else { (wanted as u64).max(64).next_power_of_two() };
-        Ok(Self { bits: Mutex::new(vec![0; (bits / 64) as usize]), mask: (bits - 1) as u32, hashes })
+        Ok(Self { bits: RefCell::new(vec![0; (bits / 64) as usize]), mask: (bits - 1) as u32, hashes })
     }
 
     fn places(&self, value: &[u8]) -> impl Iterator<Item = (usize, u64)> {
@@ -46,7 +46,7 @@ impl Bloom {
         if flags != ANY {
             return Err(Errno::EINVAL);
         }
-        let mut bits = lock(&self.bits);
+        let mut bits = self.bits.borrow_mut();
         for (word, bit) in self.places(value) {
             bits[word] |= bit;
         }
@@ -55,7 +55,7 @@ impl Bloom {
 
     /// Whether the value may have been pushed.
     pub fn holds(&self, value: &[u8]) -> bool {
-        let bits = lock(&self.bits);
+        let bits = self.bits.borrow_mut();
         self.places(value).all(|(word, bit)| bits[word] & bit != 0)
     }
 }

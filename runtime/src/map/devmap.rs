@@ -1,18 +1,18 @@
 //! DEVMAP, DEVMAP_HASH, CPUMAP, XSKMAP: where packets can be redirected to. Filled from the user's side only. The targets themselves do not exist
 //! here: a redirect is an output of the run.
 
-use std::sync::Mutex;
+use std::cell::RefCell;
 
 use program::MapDef;
 use spec::{Errno, MapType};
 
 use super::table::{Reuse, Table};
-use super::{EXIST, MapResult, NOEXIST, lock};
+use super::{EXIST, MapResult, NOEXIST};
 use crate::region::Region;
 
 #[derive(Debug)]
 pub struct DevMap {
-    table: Mutex<Table>,
+    table: RefCell<Table>,
     /// Index limit; `None` for DEVMAP_HASH, whose keys are arbitrary.
     indices: Option<u32>,
     max_entries: usize,
@@ -30,7 +30,7 @@ impl DevMap {
             return Err(Errno::EINVAL);
         }
         Ok(Self {
-            table: Mutex::new(Table::new(4, def.value_size, 1, Reuse::Newest)),
+            table: RefCell::new(Table::new(4, def.value_size, 1, Reuse::Newest)),
             indices: (map_type != MapType::DevmapHash).then_some(def.max_entries),
             max_entries: def.max_entries as usize,
             value_size: def.value_size as usize,
@@ -44,16 +44,16 @@ impl DevMap {
     }
 
     pub fn holds(&self, key: u32) -> bool {
-        lock(&self.table).find(&key.to_le_bytes()).is_some()
+        self.table.borrow_mut().find(&key.to_le_bytes()).is_some()
     }
 
     pub fn lookup(&self, key: &[u8]) -> Option<u64> {
-        let table = lock(&self.table);
+        let table = self.table.borrow_mut();
         table.find(key).map(|slot| table.values().address(slot, 0))
     }
 
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let table = lock(&self.table);
+        let table = self.table.borrow_mut();
         table.find(key).map(|slot| table.values().read(slot, 0, self.value_size).to_vec())
     }
 
@@ -64,7 +64,7 @@ impl DevMap {
         if !self.in_range(key) {
             return Err(Errno::E2BIG);
         }
-        let mut table = lock(&self.table);
+        let mut table = self.table.borrow_mut();
         let old = table.find(key);
         if flags == NOEXIST && (self.map_type != MapType::DevmapHash || old.is_some()) {
             return Err(Errno::EEXIST);
@@ -94,17 +94,17 @@ impl DevMap {
         if !self.in_range(key) {
             return Err(Errno::EINVAL);
         }
-        match lock(&self.table).unlink(key) {
+        match self.table.borrow_mut().unlink(key) {
             None if self.map_type == MapType::DevmapHash => Err(Errno::ENOENT),
             _ => Ok(()),
         }
     }
 
     pub fn keys(&self) -> Vec<Vec<u8>> {
-        lock(&self.table).keys()
+        self.table.borrow_mut().keys()
     }
 
     pub fn regions(&self, add: &mut dyn FnMut(Region)) {
-        lock(&self.table).regions(&mut |r| add(r.read_only()));
+        self.table.borrow_mut().regions(&mut |r| add(r.read_only()));
     }
 }

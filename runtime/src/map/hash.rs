@@ -6,27 +6,45 @@
 //! LRU policy: when the map is full, the element that was inserted or updated longest ago goes, except that one that was looked up since gets a
 //! second chance (a clock). The kernel approximates the same order with per-cpu lists, so which element goes may differ there.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::cell::{Cell, RefCell};
 
 use program::MapDef;
 use spec::Errno;
 
-use super::table::{Reuse, Table};
-use super::{EXIST, F_LOCK, F_NO_PREALLOC, Fields, MapResult, NOEXIST, lock, round8};
+use super::table::{Element, Reuse, Table};
+use super::{EXIST, F_LOCK, F_NO_PREALLOC, Fields, MapResult, NOEXIST, round8};
 use crate::region::Region;
 
 #[derive(Debug)]
 struct Inner {
     table: Table,
-    /// LRU only: slots from the oldest on, and per slot whether it was looked up since it was queued.
-    queue: VecDeque<u32>,
-    referenced: Vec<bool>,
+    /// LRU only.
+    queue: Queue,
+}
+
+/// End of the queue.
+const NONE: u32 = u32::MAX;
+
+/// A slot's place in the queue.
+#[derive(Debug)]
+struct Link {
+    older: u32,
+    newer: u32,
+    /// Looked up since it was queued.
+    referenced: Cell<bool>,
+}
+
+/// Slots from the oldest on, linked both ways, so that any of them leaves in constant time.
+#[derive(Debug)]
+struct Queue {
+    links: Vec<Link>,
+    oldest: u32,
+    newest: u32,
 }
 
 #[derive(Debug)]
 pub struct Hash {
-    inner: Mutex<Inner>,
+    inner: RefCell<Inner>,
     fields: Fields,
     value_size: usize,
     stride: usize,
@@ -52,7 +70,7 @@ impl Hash {
         let reuse = if def.map_flags & F_NO_PREALLOC != 0 { Reuse::Oldest } else { Reuse::Newest };
         let table = Table::new(def.key_size, def.value_size, cpus, reuse);
         Ok(Self {
-            inner: Mutex::new(Inner { table, queue: VecDeque::new(), referenced: Vec::new() }),
+            inner: RefCell::new(Inner { table, queue: Queue::new() }),
             fields: fields.clone(),
             value_size: def.value_size as usize,
             stride: round8(def.value_size),
@@ -65,18 +83,31 @@ impl Hash {
 
     #[inline]
     pub fn lookup(&self, key: &[u8], cpu: u32) -> Option<u64> {
-        let mut inner = lock(&self.inner);
-        let slot = inner.table.find(key)?;
+        let inner = self.inner.borrow();
+        self.found(&inner, inner.table.element(key)?, cpu)
+    }
+
+    /// The same for a key of at most 8 bytes, given as a number.
+    #[inline]
+    pub fn lookup_short(&self, key: u64, cpu: u32) -> Option<u64> {
+        let inner = self.inner.borrow();
+        self.found(&inner, inner.table.find_short(key)?, cpu)
+    }
+
+    #[inline]
+    fn found(&self, inner: &Inner, element: &Element, cpu: u32) -> Option<u64> {
         if self.lru {
-            inner.mark(slot);
+            inner.queue.mark(element.slot);
         }
-        let part = if self.per_cpu { cpu } else { 0 };
-        (part < self.cpus).then(|| inner.table.values().address(slot, part))
+        if !self.per_cpu {
+            return Some(element.value);
+        }
+        (cpu < self.cpus).then(|| element.value + (cpu as usize * self.stride) as u64)
     }
 
     /// For callbacks: (slot, key address, value address) of every element.
     pub fn elements(&self, cpu: u32) -> Vec<(u32, u64, u64)> {
-        let inner = lock(&self.inner);
+        let inner = self.inner.borrow_mut();
         let part = if self.per_cpu { cpu.min(self.cpus - 1) } else { 0 };
         let table = &inner.table;
         table.slots().into_iter().map(|s| (s, table.key_address(s), table.values().address(s, part))).collect()
@@ -84,7 +115,7 @@ impl Hash {
 
     /// Whether the slot still holds a linked element (a callback may have deleted it).
     pub fn is_live(&self, slot: u32) -> bool {
-        let inner = lock(&self.inner);
+        let inner = self.inner.borrow_mut();
         inner.table.find(&inner.table.key(slot)) == Some(slot)
     }
 
@@ -128,26 +159,32 @@ impl Hash {
 
     /// `cpu`: whose value a per-cpu map changes; `None` for all of them (the user's side).
     fn change(&self, key: &[u8], value: &[u8], flags: u64, cpu: Option<u32>) -> MapResult {
-        let inner = &mut *lock(&self.inner);
+        let inner = &mut *self.inner.borrow_mut();
         let old = self.admit(inner, key, flags)?;
         let in_place = self.per_cpu || flags & F_LOCK != 0;
         if let (Some(slot), true) = (old, in_place) {
             self.copy_parts(inner, slot, value, cpu);
             if self.lru {
-                inner.mark(slot);
+                inner.queue.mark(slot);
             }
             return Ok(());
         }
         let slot = self.allocate(inner, old.is_some())?;
-        inner.table.values().clear(slot);
-        self.copy_parts(inner, slot, value, cpu);
-        if let Some(old) = old {
-            inner.table.unlink(key);
-            inner.queue.retain(|&s| s != old);
+        if self.per_cpu || !self.fields.ranges.is_empty() || value.len() < self.value_size {
+            inner.table.values().clear(slot);
         }
-        inner.table.link(key, slot);
+        self.copy_parts(inner, slot, value, cpu);
+        match old {
+            Some(old) => {
+                inner.table.relink(key, slot);
+                if self.lru {
+                    inner.queue.remove(old);
+                }
+            }
+            None => inner.table.link(key, slot),
+        }
         if self.lru {
-            inner.enqueue(slot);
+            inner.queue.push(slot);
         }
         Ok(())
     }
@@ -165,10 +202,10 @@ impl Hash {
     }
 
     pub fn delete(&self, key: &[u8]) -> MapResult {
-        let inner = &mut *lock(&self.inner);
+        let inner = &mut *self.inner.borrow_mut();
         let slot = inner.table.unlink(key).ok_or(Errno::ENOENT)?;
         if self.lru {
-            inner.queue.retain(|&s| s != slot);
+            inner.queue.remove(slot);
         }
         Ok(())
     }
@@ -178,7 +215,7 @@ impl Hash {
     }
 
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let inner = lock(&self.inner);
+        let inner = self.inner.borrow_mut();
         let slot = inner.table.find(key)?;
         Some(inner.table.values().read(slot, 0, self.user_value_size()).to_vec())
     }
@@ -188,38 +225,70 @@ impl Hash {
     }
 
     pub fn keys(&self) -> Vec<Vec<u8>> {
-        lock(&self.inner).table.keys()
+        self.inner.borrow_mut().table.keys()
     }
 
     pub fn regions(&self, add: &mut dyn FnMut(Region)) {
-        lock(&self.inner).table.regions(add);
+        self.inner.borrow_mut().table.regions(add);
     }
 }
 
 impl Inner {
-    fn mark(&mut self, slot: u32) {
-        if let Some(bit) = self.referenced.get_mut(slot as usize) {
-            *bit = true;
-        }
-    }
-
-    fn enqueue(&mut self, slot: u32) {
-        if self.referenced.len() <= slot as usize {
-            self.referenced.resize(slot as usize + 1, false);
-        }
-        self.referenced[slot as usize] = false;
-        self.queue.push_back(slot);
-    }
-
     fn evict(&mut self) {
-        while let Some(slot) = self.queue.pop_front() {
-            if std::mem::take(&mut self.referenced[slot as usize]) {
-                self.queue.push_back(slot);
+        while let Some(slot) = self.queue.pop() {
+            if self.queue.links[slot as usize].referenced.take() {
+                self.queue.push(slot);
                 continue;
             }
             let key = self.table.key(slot);
             self.table.unlink(&key);
             return;
         }
+    }
+}
+
+impl Queue {
+    fn new() -> Self {
+        Self { links: Vec::new(), oldest: NONE, newest: NONE }
+    }
+
+    fn mark(&self, slot: u32) {
+        if let Some(link) = self.links.get(slot as usize) {
+            link.referenced.set(true);
+        }
+    }
+
+    /// Queues a slot that is not queued, as the newest.
+    fn push(&mut self, slot: u32) {
+        while self.links.len() <= slot as usize {
+            self.links.push(Link { older: NONE, newer: NONE, referenced: Cell::new(false) });
+        }
+        self.links[slot as usize] = Link { older: self.newest, newer: NONE, referenced: Cell::new(false) };
+        match self.newest {
+            NONE => self.oldest = slot,
+            before => self.links[before as usize].newer = slot,
+        }
+        self.newest = slot;
+    }
+
+    /// Takes a queued slot out.
+    fn remove(&mut self, slot: u32) {
+        let Link { older, newer, .. } = self.links[slot as usize];
+        match older {
+            NONE => self.oldest = newer,
+            n => self.links[n as usize].newer = newer,
+        }
+        match newer {
+            NONE => self.newest = older,
+            n => self.links[n as usize].older = older,
+        }
+    }
+
+    fn pop(&mut self) -> Option<u32> {
+        let slot = self.oldest;
+        (slot != NONE).then(|| {
+            self.remove(slot);
+            slot
+        })
     }
 }

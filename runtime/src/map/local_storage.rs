@@ -1,18 +1,18 @@
 //! SK_, INODE_, TASK_, CGRP_STORAGE and CGROUP_STORAGE: a value attached to an object. The object's address in this run is the key (0 for the one
 //! cgroup of a CGROUP_STORAGE). Not here: what the objects are.
 
-use std::sync::Mutex;
+use std::cell::RefCell;
 
 use program::MapDef;
 use spec::Errno;
 
 use super::table::{Reuse, Table};
-use super::{EXIST, MapResult, NOEXIST, lock, round8};
+use super::{EXIST, MapResult, NOEXIST, round8};
 use crate::region::Region;
 
 #[derive(Debug)]
 pub struct LocalStorage {
-    table: Mutex<Table>,
+    table: RefCell<Table>,
     value_size: usize,
     stride: usize,
     cpus: u32,
@@ -29,7 +29,7 @@ impl LocalStorage {
             return Err(Errno::E2BIG);
         }
         Ok(Self {
-            table: Mutex::new(Table::new(8, def.value_size, cpus, Reuse::Oldest)),
+            table: RefCell::new(Table::new(8, def.value_size, cpus, Reuse::Oldest)),
             value_size: def.value_size as usize,
             stride: round8(def.value_size),
             cpus,
@@ -38,7 +38,7 @@ impl LocalStorage {
     }
 
     pub fn find(&self, object: u64, cpu: u32) -> Option<u64> {
-        let table = lock(&self.table);
+        let table = self.table.borrow_mut();
         let slot = table.find(&object.to_le_bytes())?;
         Some(table.values().address(slot, cpu.min(self.cpus - 1)))
     }
@@ -48,7 +48,7 @@ impl LocalStorage {
         if let Some(addr) = self.find(object, cpu) {
             return Ok(addr);
         }
-        let mut table = lock(&self.table);
+        let mut table = self.table.borrow_mut();
         let slot = table.take().ok_or(Errno::ENOMEM)?;
         table.values().clear(slot);
         if let Some(init) = init {
@@ -59,7 +59,7 @@ impl LocalStorage {
     }
 
     pub fn forget(&self, object: u64) -> MapResult {
-        lock(&self.table).unlink(&object.to_le_bytes()).map(|_| ()).ok_or(Errno::ENOENT)
+        self.table.borrow_mut().unlink(&object.to_le_bytes()).map(|_| ()).ok_or(Errno::ENOENT)
     }
 
     fn object(key: &[u8]) -> u64 {
@@ -74,7 +74,7 @@ impl LocalStorage {
     }
 
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let table = lock(&self.table);
+        let table = self.table.borrow_mut();
         let slot = table.find(&Self::object(key).to_le_bytes())?;
         Some(table.values().read(slot, 0, self.user_value_size()).to_vec())
     }
@@ -88,7 +88,7 @@ impl LocalStorage {
             _ => {}
         }
         self.find_or_create(object, 0, None)?;
-        let table = lock(&self.table);
+        let table = self.table.borrow_mut();
         let slot = table.find(&object.to_le_bytes()).ok_or(Errno::ENOENT)?;
         table.values().write(slot, 0, &value[..value.len().min(self.user_value_size())]);
         Ok(())
@@ -104,10 +104,10 @@ impl LocalStorage {
             k.resize(self.key_size, 0);
             k
         };
-        lock(&self.table).keys().into_iter().map(cut).collect()
+        self.table.borrow_mut().keys().into_iter().map(cut).collect()
     }
 
     pub fn regions(&self, add: &mut dyn FnMut(Region)) {
-        lock(&self.table).regions(add);
+        self.table.borrow_mut().regions(add);
     }
 }

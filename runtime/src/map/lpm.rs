@@ -1,13 +1,13 @@
 //! LPM_TRIE: keys are a prefix length (u32) and address bytes, most significant bit first; a lookup finds the longest stored prefix.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use program::MapDef;
 use spec::Errno;
 
 use super::table::{Reuse, Table};
-use super::{EXIST, F_NO_PREALLOC, MapResult, NOEXIST, lock};
+use super::{EXIST, F_NO_PREALLOC, MapResult, NOEXIST};
 use crate::memory::Bytes;
 use crate::region::Region;
 
@@ -23,7 +23,7 @@ struct Inner {
 
 #[derive(Debug)]
 pub struct Lpm {
-    inner: Mutex<Inner>,
+    inner: RefCell<Inner>,
     max_prefix: u32,
     max_entries: usize,
     value_size: usize,
@@ -37,7 +37,7 @@ impl Lpm {
         }
         let table = Table::new(def.key_size, def.value_size, 1, Reuse::Oldest);
         Ok(Self {
-            inner: Mutex::new(Inner { table, lengths: BTreeMap::new(), stored: BTreeMap::new() }),
+            inner: RefCell::new(Inner { table, lengths: BTreeMap::new(), stored: BTreeMap::new() }),
             max_prefix: (def.key_size - 4) * 8,
             max_entries: def.max_entries as usize,
             value_size: def.value_size as usize,
@@ -68,12 +68,12 @@ impl Lpm {
     }
 
     pub fn lookup(&self, key: &[u8]) -> Option<u64> {
-        let inner = lock(&self.inner);
+        let inner = self.inner.borrow_mut();
         self.find(&inner, key).map(|slot| inner.table.values().address(slot, 0))
     }
 
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let inner = lock(&self.inner);
+        let inner = self.inner.borrow_mut();
         self.find(&inner, key).map(|slot| inner.table.values().read(slot, 0, self.value_size).to_vec())
     }
 
@@ -83,7 +83,7 @@ impl Lpm {
         }
         let prefix = Self::prefix(key).filter(|&p| p <= self.max_prefix).ok_or(Errno::EINVAL)?;
         let canonical = Self::canonical(key, prefix);
-        let inner = &mut *lock(&self.inner);
+        let inner = &mut *self.inner.borrow_mut();
         let exists = inner.table.find(&canonical).is_some();
         if exists && flags == NOEXIST {
             return Err(Errno::EEXIST);
@@ -109,7 +109,7 @@ impl Lpm {
     pub fn delete(&self, key: &[u8]) -> MapResult {
         let prefix = Self::prefix(key).filter(|&p| p <= self.max_prefix).ok_or(Errno::EINVAL)?;
         let canonical = Self::canonical(key, prefix);
-        let inner = &mut *lock(&self.inner);
+        let inner = &mut *self.inner.borrow_mut();
         inner.table.unlink(&canonical).ok_or(Errno::ENOENT)?;
         inner.stored.remove(&canonical);
         if let Some(n) = inner.lengths.get_mut(&prefix) {
@@ -122,10 +122,10 @@ impl Lpm {
     }
 
     pub fn keys(&self) -> Vec<Vec<u8>> {
-        lock(&self.inner).stored.values().map(|k| k.to_vec()).collect()
+        self.inner.borrow_mut().stored.values().map(|k| k.to_vec()).collect()
     }
 
     pub fn regions(&self, add: &mut dyn FnMut(Region)) {
-        lock(&self.inner).table.regions(add);
+        self.inner.borrow_mut().table.regions(add);
     }
 }

@@ -1,12 +1,13 @@
 //! ARRAY_OF_MAPS and HASH_OF_MAPS: a lookup gives a map handle. Inner maps are put in from the user's side.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use program::MapDef;
 use spec::Errno;
 
-use super::{Map, MapResult, lock};
+use super::{Map, MapResult};
 
 /// Whether a map may stand where the template says: same type, sizes and flags; the number of entries counts for arrays without BPF_F_INNER_MAP.
 fn fits(template: Option<&Arc<MapDef>>, map: &Map) -> bool {
@@ -23,7 +24,7 @@ fn fits(template: Option<&Arc<MapDef>>, map: &Map) -> bool {
 
 #[derive(Debug)]
 pub struct ArrayOfMaps {
-    slots: Mutex<BTreeMap<u32, Arc<Map>>>,
+    slots: RefCell<BTreeMap<u32, Arc<Map>>>,
     entries: u32,
     template: Option<Arc<MapDef>>,
 }
@@ -33,7 +34,7 @@ impl ArrayOfMaps {
         if def.key_size != 4 || def.value_size != 4 || def.max_entries == 0 {
             return Err(Errno::EINVAL);
         }
-        Ok(Self { slots: Mutex::default(), entries: def.max_entries, template: def.inner.clone() })
+        Ok(Self { slots: RefCell::default(), entries: def.max_entries, template: def.inner.clone() })
     }
 
     fn index(key: &[u8]) -> Option<u32> {
@@ -41,7 +42,7 @@ impl ArrayOfMaps {
     }
 
     pub fn get(&self, key: &[u8]) -> Option<Arc<Map>> {
-        lock(&self.slots).get(&Self::index(key)?).cloned()
+        self.slots.borrow_mut().get(&Self::index(key)?).cloned()
     }
 
     pub fn set(&self, index: u32, map: &Arc<Map>) -> MapResult {
@@ -51,7 +52,7 @@ impl ArrayOfMaps {
         if !fits(self.template.as_ref(), map) {
             return Err(Errno::EINVAL);
         }
-        lock(&self.slots).insert(index, map.clone());
+        self.slots.borrow_mut().insert(index, map.clone());
         Ok(())
     }
 
@@ -60,17 +61,17 @@ impl ArrayOfMaps {
         if index >= self.entries {
             return Err(Errno::E2BIG);
         }
-        lock(&self.slots).remove(&index).map(|_| ()).ok_or(Errno::ENOENT)
+        self.slots.borrow_mut().remove(&index).map(|_| ()).ok_or(Errno::ENOENT)
     }
 
     pub fn keys(&self) -> Vec<Vec<u8>> {
-        lock(&self.slots).keys().map(|k| k.to_le_bytes().to_vec()).collect()
+        self.slots.borrow_mut().keys().map(|k| k.to_le_bytes().to_vec()).collect()
     }
 }
 
 #[derive(Debug)]
 pub struct HashOfMaps {
-    slots: Mutex<BTreeMap<Vec<u8>, Arc<Map>>>,
+    slots: RefCell<BTreeMap<Vec<u8>, Arc<Map>>>,
     max_entries: usize,
     template: Option<Arc<MapDef>>,
 }
@@ -80,18 +81,18 @@ impl HashOfMaps {
         if def.key_size == 0 || def.value_size != 4 || def.max_entries == 0 {
             return Err(Errno::EINVAL);
         }
-        Ok(Self { slots: Mutex::default(), max_entries: def.max_entries as usize, template: def.inner.clone() })
+        Ok(Self { slots: RefCell::default(), max_entries: def.max_entries as usize, template: def.inner.clone() })
     }
 
     pub fn get(&self, key: &[u8]) -> Option<Arc<Map>> {
-        lock(&self.slots).get(key).cloned()
+        self.slots.borrow_mut().get(key).cloned()
     }
 
     pub fn set(&self, key: &[u8], map: &Arc<Map>) -> MapResult {
         if !fits(self.template.as_ref(), map) {
             return Err(Errno::EINVAL);
         }
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.borrow_mut();
         if !slots.contains_key(key) && slots.len() >= self.max_entries {
             return Err(Errno::E2BIG);
         }
@@ -100,10 +101,10 @@ impl HashOfMaps {
     }
 
     pub fn remove(&self, key: &[u8]) -> MapResult {
-        lock(&self.slots).remove(key).map(|_| ()).ok_or(Errno::ENOENT)
+        self.slots.borrow_mut().remove(key).map(|_| ()).ok_or(Errno::ENOENT)
     }
 
     pub fn keys(&self) -> Vec<Vec<u8>> {
-        lock(&self.slots).keys().cloned().collect()
+        self.slots.borrow_mut().keys().cloned().collect()
     }
 }

@@ -1,5 +1,8 @@
 //! BPF maps with the kernel's semantics, one file per kind. Here: the common shell (`Map`), creation, and dispatch. Values live in blocks with
 //! stable addresses, because programs hold pointers to them.
+//!
+//! A map belongs to one thread, as the session does that it is part of: runs on it come one after the other, so that neither locks nor locked
+//! instructions are needed.
 
 mod arena;
 mod array;
@@ -19,7 +22,7 @@ mod stack_trace;
 mod table;
 mod user_ringbuf;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use program::MapDef;
 use spec::{Errno, MapType};
@@ -110,11 +113,6 @@ pub struct Map {
     pub nr_cpus: u32,
 }
 
-/// A lock whose holder cannot leave the data half-changed: a panic elsewhere is no reason to refuse it.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Sizes round up to 8 as in the kernel, so that element addresses are aligned.
 pub(crate) fn round8(n: u32) -> usize {
     (n as usize).div_ceil(8) * 8
@@ -127,6 +125,7 @@ impl Map {
         let nr_cpus = nr_cpus.max(1);
         let fields = Fields::of(def);
         let store = Self::store(def, map_type, nr_cpus, &fields)?;
+        #[expect(clippy::arc_with_non_send_sync, reason = "shared within one thread; see the module")]
         let map = Arc::new(Self { def: def.clone(), map_type, store, fields, nr_cpus });
         if let (Some(bytes), Store::Array(array)) = (&def.value0, &map.store) {
             array.preset(bytes);

@@ -1,17 +1,17 @@
 //! PERF_EVENT_ARRAY: which slots have a reader. Samples themselves are outputs of the run. As in the kernel, a slot without a reader answers
 //! ENOENT.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
 use program::MapDef;
 use spec::Errno;
 
-use super::{MapResult, lock};
+use super::MapResult;
 
 #[derive(Debug)]
 pub struct PerfEvents {
-    open: Mutex<BTreeSet<u32>>,
+    open: RefCell<BTreeSet<u32>>,
     entries: u32,
 }
 
@@ -20,7 +20,7 @@ impl PerfEvents {
         if def.key_size != 4 || def.value_size != 4 || def.max_entries == 0 {
             return Err(Errno::EINVAL);
         }
-        Ok(Self { open: Mutex::default(), entries: def.max_entries })
+        Ok(Self { open: RefCell::default(), entries: def.max_entries })
     }
 
     fn index(&self, key: &[u8]) -> MapResult<u32> {
@@ -31,18 +31,18 @@ impl PerfEvents {
     /// Opens a reader for the slot.
     pub fn put(&self, key: &[u8]) -> MapResult {
         let index = self.index(key)?;
-        lock(&self.open).insert(index);
+        self.open.borrow_mut().insert(index);
         Ok(())
     }
 
     /// Opens a reader for every CPU, as perf buffer libraries do.
     pub fn open_all(&self, cpus: u32) {
-        lock(&self.open).extend(0..cpus.min(self.entries));
+        self.open.borrow_mut().extend(0..cpus.min(self.entries));
     }
 
     pub fn remove(&self, key: &[u8]) -> MapResult {
         let index = self.index(key)?;
-        if lock(&self.open).remove(&index) { Ok(()) } else { Err(Errno::ENOENT) }
+        if self.open.borrow_mut().remove(&index) { Ok(()) } else { Err(Errno::ENOENT) }
     }
 
     pub fn entries(&self) -> u32 {
@@ -50,6 +50,6 @@ impl PerfEvents {
     }
 
     pub fn is_open(&self, index: u32) -> bool {
-        lock(&self.open).contains(&index)
+        self.open.borrow_mut().contains(&index)
     }
 }

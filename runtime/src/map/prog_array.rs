@@ -1,18 +1,19 @@
 //! PROG_ARRAY: the targets of tail calls.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use program::MapDef;
 use spec::Errno;
 
-use super::{MapResult, lock};
+use super::MapResult;
 use crate::image::Image;
 
 /// Programs hold their maps, so a map holds its programs weakly: whoever made the images keeps them.
 #[derive(Debug)]
 pub struct ProgArray {
-    slots: Mutex<BTreeMap<u32, Weak<Image>>>,
+    slots: RefCell<BTreeMap<u32, Weak<Image>>>,
     entries: u32,
 }
 
@@ -21,18 +22,18 @@ impl ProgArray {
         if def.key_size != 4 || def.value_size != 4 || def.max_entries == 0 {
             return Err(Errno::EINVAL);
         }
-        Ok(Self { slots: Mutex::default(), entries: def.max_entries })
+        Ok(Self { slots: RefCell::default(), entries: def.max_entries })
     }
 
     pub fn target(&self, index: u32) -> Option<Arc<Image>> {
-        lock(&self.slots).get(&index)?.upgrade()
+        self.slots.borrow_mut().get(&index)?.upgrade()
     }
 
     pub fn set(&self, index: u32, image: &Arc<Image>) -> MapResult {
         if index >= self.entries {
             return Err(Errno::E2BIG);
         }
-        lock(&self.slots).insert(index, Arc::downgrade(image));
+        self.slots.borrow_mut().insert(index, Arc::downgrade(image));
         Ok(())
     }
 
@@ -50,10 +51,10 @@ impl ProgArray {
         if index >= self.entries {
             return Err(Errno::E2BIG);
         }
-        lock(&self.slots).remove(&index).map(|_| ()).ok_or(Errno::ENOENT)
+        self.slots.borrow_mut().remove(&index).map(|_| ()).ok_or(Errno::ENOENT)
     }
 
     pub fn keys(&self) -> Vec<Vec<u8>> {
-        lock(&self.slots).keys().map(|k| k.to_le_bytes().to_vec()).collect()
+        self.slots.borrow_mut().keys().map(|k| k.to_le_bytes().to_vec()).collect()
     }
 }

@@ -1,16 +1,16 @@
 //! QUEUE and STACK: values without keys. Programs get copies, never addresses.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::Mutex;
 
 use program::MapDef;
 use spec::Errno;
 
-use super::{EXIST, MapResult, NOEXIST, lock};
+use super::{EXIST, MapResult, NOEXIST};
 
 #[derive(Debug)]
 pub struct Queue {
-    values: Mutex<VecDeque<Vec<u8>>>,
+    values: RefCell<VecDeque<Vec<u8>>>,
     max_entries: usize,
     /// Last in, first out.
     stack: bool,
@@ -24,7 +24,7 @@ impl Queue {
         if def.value_size > 4 << 20 {
             return Err(Errno::E2BIG);
         }
-        Ok(Self { values: Mutex::new(VecDeque::new()), max_entries: def.max_entries as usize, stack })
+        Ok(Self { values: RefCell::new(VecDeque::new()), max_entries: def.max_entries as usize, stack })
     }
 
     /// With BPF_EXIST a full map makes room by dropping its oldest value.
@@ -32,7 +32,7 @@ impl Queue {
         if flags & NOEXIST != 0 || flags > EXIST {
             return Err(Errno::EINVAL);
         }
-        let mut values = lock(&self.values);
+        let mut values = self.values.borrow_mut();
         if values.len() >= self.max_entries {
             if flags & EXIST == 0 {
                 return Err(Errno::E2BIG);
@@ -44,18 +44,18 @@ impl Queue {
     }
 
     pub fn peek(&self) -> Option<Vec<u8>> {
-        let values = lock(&self.values);
+        let values = self.values.borrow_mut();
         if self.stack { values.back() } else { values.front() }.cloned()
     }
 
     pub fn pop(&self) -> Option<Vec<u8>> {
-        let mut values = lock(&self.values);
+        let mut values = self.values.borrow_mut();
         if self.stack { values.pop_back() } else { values.pop_front() }
     }
 
     /// From the next to be popped on.
     pub fn values(&self) -> Vec<Vec<u8>> {
-        let values = lock(&self.values);
+        let values = self.values.borrow_mut();
         if self.stack { values.iter().rev().cloned().collect() } else { values.iter().cloned().collect() }
     }
 }

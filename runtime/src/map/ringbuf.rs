@@ -1,12 +1,12 @@
 //! RINGBUF: records that a program reserves, fills and submits; a reader takes them afterwards. Nobody reads while a run goes on, so a full buffer
 //! refuses records exactly as the kernel's does without a reader.
 
-use std::sync::Mutex;
+use std::cell::RefCell;
 
 use program::MapDef;
 use spec::Errno;
 
-use super::{MapResult, lock};
+use super::MapResult;
 use crate::memory::Block;
 
 const HEADER: u64 = 8;
@@ -26,7 +26,7 @@ pub struct RingBuf {
     /// Twice the size: a record that wraps continues behind the end, where the kernel maps the pages a second time.
     block: Block,
     size: u64,
-    positions: Mutex<Positions>,
+    positions: RefCell<Positions>,
 }
 
 impl RingBuf {
@@ -36,7 +36,7 @@ impl RingBuf {
             return Err(Errno::EINVAL);
         }
         let block = Block::zeroed(size as usize * 2).ok_or(Errno::ENOMEM)?;
-        Ok(Self { block, size, positions: Mutex::default() })
+        Ok(Self { block, size, positions: RefCell::default() })
     }
 
     fn header(&self, pos: u64) -> u32 {
@@ -49,7 +49,7 @@ impl RingBuf {
         if len > MAX_RECORD || total > self.size {
             return None;
         }
-        let mut at = lock(&self.positions);
+        let mut at = self.positions.borrow_mut();
         if at.producer + total - at.consumer > self.size - 1 {
             return None;
         }
@@ -83,7 +83,7 @@ impl RingBuf {
 
     /// bpf_ringbuf_query: unknown questions answer 0, as in the kernel.
     pub fn query(&self, what: u64) -> u64 {
-        let at = lock(&self.positions);
+        let at = self.positions.borrow_mut();
         match what {
             0 => at.producer - at.consumer,
             1 => self.size,
@@ -114,7 +114,7 @@ impl RingBuf {
 
     /// The reader's side: takes all records that are ready.
     pub fn consume(&self) -> Vec<Vec<u8>> {
-        let mut at = lock(&self.positions);
+        let mut at = self.positions.borrow_mut();
         let (out, pos) = self.ready(&at);
         at.consumer = pos;
         out
@@ -122,6 +122,6 @@ impl RingBuf {
 
     /// The same without taking them.
     pub fn records(&self) -> Vec<Vec<u8>> {
-        self.ready(&lock(&self.positions)).0
+        self.ready(&self.positions.borrow_mut()).0
     }
 }

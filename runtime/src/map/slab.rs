@@ -23,6 +23,8 @@ pub struct Slab {
     per_element: usize,
     size: u32,
     chunks: Vec<Chunk>,
+    /// Chunks from the first on that double: their elements are found by arithmetic.
+    doubling: usize,
     len: u32,
 }
 
@@ -34,6 +36,7 @@ impl Slab {
             per_element: per_element as usize,
             size,
             chunks: Vec::new(),
+            doubling: 0,
             len: 0,
         }
     }
@@ -52,6 +55,10 @@ impl Slab {
                 count /= 2;
             }
             let block = Block::zeroed(self.element().checked_mul(count as usize)?)?;
+            let doubled = FIRST_CHUNK.checked_shl(self.chunks.len() as u32);
+            if self.doubling == self.chunks.len() && doubled == Some(count) {
+                self.doubling += 1;
+            }
             self.chunks.push(Chunk { first: self.len, count, block });
         }
         self.len += 1;
@@ -60,10 +67,9 @@ impl Slab {
 
     #[inline]
     fn place(&self, index: u32) -> (&Block, usize) {
-        let at = match self.chunks.len() {
-            1 => 0,
-            _ => self.chunks.partition_point(|c| c.first <= index) - 1,
-        };
+        let doubling = (index / FIRST_CHUNK + 1).ilog2() as usize;
+        let at =
+            if doubling < self.doubling { doubling } else { self.chunks.partition_point(|c| c.first <= index) - 1 };
         let chunk = &self.chunks[at];
         (&chunk.block, (index - chunk.first) as usize * self.element())
     }
@@ -93,12 +99,6 @@ impl Slab {
     /// Compares without copying out.
     #[inline]
     pub fn equals(&self, index: u32, data: &[u8]) -> bool {
-        if data.len() <= 16 {
-            let (block, off) = self.place(index);
-            let mut small = [0; 16];
-            block.read(off, &mut small[..data.len()]);
-            return small[..data.len()] == *data;
-        }
         self.read(index, 0, data.len())[..] == *data
     }
 

@@ -1,12 +1,12 @@
 //! STACK_TRACE: call stacks by their hash. Where a stack comes from is the world's business (`Values::kernel_stack`, `user_stack`).
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use program::MapDef;
 use spec::Errno;
 
-use super::{MapResult, lock};
+use super::MapResult;
 
 /// Bits of bpf_get_stackid's flags.
 const FAST_COMPARE: u64 = 1 << 9;
@@ -15,7 +15,7 @@ const BUILD_ID: u32 = 1 << 5;
 
 #[derive(Debug)]
 pub struct StackTraces {
-    buckets: Mutex<BTreeMap<u32, (u32, Vec<u64>)>>,
+    buckets: RefCell<BTreeMap<u32, (u32, Vec<u64>)>>,
     count: u32,
     /// Most addresses of a stack.
     depth: usize,
@@ -70,7 +70,7 @@ impl StackTraces {
             return Err(Errno::E2BIG);
         }
         Ok(Self {
-            buckets: Mutex::default(),
+            buckets: RefCell::default(),
             count: def.max_entries.next_power_of_two(),
             depth: (def.value_size / each) as usize,
             build_ids,
@@ -89,7 +89,7 @@ impl StackTraces {
         let words: Vec<u32> = stack.iter().flat_map(|ip| [*ip as u32, (*ip >> 32) as u32]).collect();
         let hash = jhash2(&words, 0);
         let id = hash & (self.count - 1);
-        let mut buckets = lock(&self.buckets);
+        let mut buckets = self.buckets.borrow_mut();
         if let Some((old_hash, old)) = buckets.get(&id) {
             let equal = *old_hash == hash && (flags & FAST_COMPARE != 0 || old == stack);
             if equal {
@@ -108,7 +108,7 @@ impl StackTraces {
     }
 
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let buckets = lock(&self.buckets);
+        let buckets = self.buckets.borrow_mut();
         let (_, stack) = buckets.get(&Self::key(key)?)?;
         let mut out: Vec<u8> = stack.iter().flat_map(|ip| ip.to_le_bytes()).collect();
         out.resize(self.depth * 8, 0);
@@ -117,11 +117,11 @@ impl StackTraces {
 
     pub fn remove(&self, key: &[u8]) -> MapResult {
         let id = Self::key(key).filter(|id| *id < self.count).ok_or(Errno::E2BIG)?;
-        lock(&self.buckets).remove(&id).map(|_| ()).ok_or(Errno::ENOENT)
+        self.buckets.borrow_mut().remove(&id).map(|_| ()).ok_or(Errno::ENOENT)
     }
 
     pub fn keys(&self) -> Vec<Vec<u8>> {
-        lock(&self.buckets).keys().map(|k| k.to_le_bytes().to_vec()).collect()
+        self.buckets.borrow_mut().keys().map(|k| k.to_le_bytes().to_vec()).collect()
     }
 }
 

@@ -1,16 +1,16 @@
 //! USER_RINGBUF: samples from user space that a program drains with a callback.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::Mutex;
 
 use program::MapDef;
 use spec::Errno;
 
-use super::{MapResult, lock};
+use super::MapResult;
 
 #[derive(Debug)]
 pub struct UserRingBuf {
-    samples: Mutex<VecDeque<Vec<u8>>>,
+    samples: RefCell<VecDeque<Vec<u8>>>,
     size: usize,
 }
 
@@ -20,12 +20,12 @@ impl UserRingBuf {
         if def.key_size != 0 || def.value_size != 0 || !size.is_power_of_two() || !size.is_multiple_of(4096) {
             return Err(Errno::EINVAL);
         }
-        Ok(Self { samples: Mutex::default(), size })
+        Ok(Self { samples: RefCell::default(), size })
     }
 
     /// The producer's side. Each sample takes 8 bytes more than its data, rounded up to 8.
     pub fn produce(&self, sample: &[u8]) -> MapResult {
-        let mut samples = lock(&self.samples);
+        let mut samples = self.samples.borrow_mut();
         let used: usize = samples.iter().map(|s| (s.len() + 15) & !7).sum();
         if used + ((sample.len() + 15) & !7) > self.size {
             return Err(Errno::ENOSPC);
@@ -35,6 +35,6 @@ impl UserRingBuf {
     }
 
     pub fn take(&self) -> Option<Vec<u8>> {
-        lock(&self.samples).pop_front()
+        self.samples.borrow_mut().pop_front()
     }
 }
