@@ -10,14 +10,15 @@ use engines::userspace::{Backend, Userspace};
 use engines::verifier::Verifier;
 use kernel_diff::ledger::{Ledger, Standing};
 use kernel_diff::outcome::{Difference, judgements};
-use kernel_diff::play::{Played, compare, play};
+use kernel_diff::play::{Played, compare, play, target};
 use kernel_diff::{Engine, Error, Judgement, LoadOptions, Outcome, recorded};
 use program::Program;
+use scenario::Scenario;
 use serde::Serialize;
 use spec::Profile;
 use vm::{Catalogue, Vm, VmEngine};
 
-use crate::args::{Format, Kernel, Select};
+use crate::args::{Kernel, Select};
 use crate::exit::{Failure, Status};
 use crate::input::{Reader, visit_all};
 use crate::output::{self, BAD, DIM, GOOD, WARN, styled};
@@ -46,12 +47,30 @@ pub struct Args {
     #[command(flatten)]
     kernel: Kernel,
 
+    /// Run every program on this input, too: one step, or a scenario of several (TOML or JSON)
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+
     /// Where the kernel is
     #[arg(long, value_enum, default_value_t)]
     engine: Where,
 
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: Form,
+}
+
+/// Form of the result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// A table and the reasons
+    #[default]
+    Human,
+    /// One JSON object a line
+    Json,
+    /// Comma-separated values with a header
+    Csv,
+    /// JUnit XML: a suite per kernel, a case per program
+    Junit,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -85,6 +104,18 @@ struct Line {
     outcome: String,
     /// `agree`, `known`, `differ`, `stale` (the ledger's entry agrees by now) or `not comparable`.
     standing: &'static str,
+}
+
+/// What programs are run on.
+#[derive(Clone, Copy)]
+struct Runs<'a> {
+    /// All programs of the object: a run may take several.
+    programs: &'a [Program],
+    scenarios: &'a [Scenario],
+    /// Maps whose contents are no result.
+    unstable: &'a [String],
+    /// The object, if it is of the corpus.
+    entry: Option<&'a Entry>,
 }
 
 struct Diff {
@@ -173,13 +204,22 @@ fn against(args: &Args, asked: &Kernel, lines: &mut Vec<Line>) -> Result<Status,
             diff.corpus(args, &profile)?;
         } else {
             let reader = Reader::new(&args.select, &profile)?;
+            let scenarios = scenarios(args)?;
+            // The programs of one file, which a scenario may run one after the other.
+            let mut programs: Vec<Program> = Vec::new();
+            let mut file = String::new();
             let read = visit_all(std::slice::from_ref(path), &reader, &mut |case| {
-                match &case.program {
-                    Ok(p) => diff.program(&format!("{} {}", case.file, p.name), p, None),
+                if case.file != file {
+                    diff.file(&file, &std::mem::take(&mut programs), &scenarios);
+                    file.clone_from(&case.file);
+                }
+                match case.program {
+                    Ok(p) => programs.push(p),
                     Err(bad) => Failure::input(format!("{}: {}: {}", case.file, bad.name, bad.why)).print(),
                 }
                 Ok(())
             })?;
+            diff.file(&file, &programs, &scenarios);
             status = status.worst(read);
         }
     }
@@ -216,7 +256,33 @@ fn against(args: &Args, asked: &Kernel, lines: &mut Vec<Line>) -> Result<Status,
     Ok(status)
 }
 
+/// A scenario whose steps name no program is one for every program.
+fn of_program(scenario: &Scenario, program: &Program) -> Scenario {
+    let mut own = scenario.clone();
+    for step in &mut own.steps {
+        step.program.get_or_insert_with(|| program.name.clone());
+    }
+    own
+}
+
+/// The input given with `--input`.
+fn scenarios(args: &Args) -> Result<Vec<Scenario>, Failure> {
+    let Some(path) = &args.input else { return Ok(Vec::new()) };
+    let bytes = crate::input::read(path)?;
+    let packets = Corpus::embedded().map_err(Failure::input)?.packets;
+    scenario::read(&bytes, &packets).map(|s| vec![s]).map_err(|e| Failure::file(path, e))
+}
+
 impl Diff {
+    /// The programs of one file, each on the scenarios that begin with it.
+    fn file(&mut self, file: &str, programs: &[Program], scenarios: &[Scenario]) {
+        for p in programs {
+            let own: Vec<Scenario> = scenarios.iter().map(|s| of_program(s, p)).collect();
+            let runs = Runs { programs, scenarios: &own, unstable: &[], entry: None };
+            self.program(&format!("{file} {}", p.name), p, Some(runs));
+        }
+    }
+
     fn corpus(&mut self, args: &Args, profile: &Profile) -> Result<(), Failure> {
         let corpus = Corpus::embedded().map_err(Failure::input)?;
         let bar = output::progress(corpus.entries.len() as u64, "objects");
@@ -227,11 +293,22 @@ impl Diff {
             let object =
                 loader::open(&entry.elf, &options).map_err(|e| Failure::input(format!("{}: {e}", entry.id())))?;
             let mut linker = object.linker(Some(profile.btf()));
-            let programs: Result<Vec<Program>, _> = (0..object.programs.len()).map(|i| linker.program(i)).collect();
-            let programs = programs.map_err(|e| Failure::input(format!("{}: {e}", entry.id())))?;
+            let mut programs: Vec<Program> = Vec::new();
+            for (i, p) in object.programs.iter().enumerate() {
+                match linker.program(i) {
+                    Ok(program) => programs.push(program),
+                    // A function or type that this kernel lacks: nobody can load the program there.
+                    Err(why) if args.select.only.as_ref().is_none_or(|o| *o == p.name) => {
+                        self.not_made(&format!("{} {}", entry.id(), p.name), &why.to_string());
+                    }
+                    Err(_) => {}
+                }
+            }
             for program in &programs {
                 if args.select.only.as_ref().is_none_or(|o| *o == program.name) {
-                    self.program(&format!("{} {}", entry.id(), program.name), program, Some((entry, &programs)));
+                    let (scenarios, unstable) = (&entry.object.runs[..], &entry.object.unstable[..]);
+                    let runs = Runs { programs: &programs, scenarios, unstable, entry: Some(entry) };
+                    self.program(&format!("{} {}", entry.id(), program.name), program, Some(runs));
                 }
             }
         }
@@ -259,24 +336,24 @@ impl Diff {
         }
     }
 
-    fn program(&mut self, case: &str, program: &Program, corpus: Option<(&Entry, &[Program])>) {
-        // Only the program's own maps are made here: it is compared, not what else its object needs.
-        let alone = Program { object_maps: Arc::default(), ..program.clone() };
-        let kernel = self.kernel_says(program, corpus.map(|c| c.0));
-        let ours = engines::guarded(|| self.ours.load(&alone, &LoadOptions::with_level(4)))
-            .unwrap_or_else(|panic| Err(Error::Fault(format!("internal error: {panic}"))));
-        let ours = ours.map(|l| l.judgement);
-        let mut outcome = match (&kernel, &ours) {
-            (Ok(k), Ok(o)) => judgements(k, o, false),
-            (Err(e), _) => Outcome::NotComparable(format!("kernel: {e}")),
-            (_, Err(e)) => Outcome::NotComparable(format!("verifier: {e}")),
-        };
-        let mut line = Line {
+    /// A program that cannot be made for this kernel.
+    fn not_made(&mut self, case: &str, why: &str) {
+        let nothing = Err(Error::unsupported(why));
+        let outcome = Outcome::NotComparable(format!("not on this kernel: {why}"));
+        self.lines.push(Line {
+            outcome: outcome.to_string(),
+            standing: "not comparable",
+            ..self.line(case, &nothing, &nothing)
+        });
+    }
+
+    fn line(&self, case: &str, ours: &Result<Judgement, Error>, kernel: &Result<Judgement, Error>) -> Line {
+        Line {
             schema: 1,
             target: self.target.clone(),
             case: case.to_owned(),
-            ours: word(&ours),
-            kernel: word(&kernel),
+            ours: word(ours),
+            kernel: word(kernel),
             insns: ours.as_ref().ok().and_then(|j| j.stats.insns_processed),
             kernel_insns: kernel.as_ref().ok().and_then(|j| j.stats.insns_processed),
             results: String::new(),
@@ -285,9 +362,24 @@ impl Diff {
             rbpf: String::new(),
             outcome: String::new(),
             standing: "",
+        }
+    }
+
+    fn program(&mut self, case: &str, program: &Program, runs: Option<Runs<'_>>) {
+        // Only the program's own maps are made here: it is compared, not what else its object needs.
+        let alone = Program { object_maps: Arc::default(), ..program.clone() };
+        let kernel = self.kernel_says(program, runs.and_then(|r| r.entry));
+        let ours = engines::guarded(|| self.ours.load(&alone, &LoadOptions::with_level(4)))
+            .unwrap_or_else(|panic| Err(Error::Fault(format!("internal error: {panic}"))));
+        let ours = ours.map(|l| l.judgement);
+        let mut outcome = match (&kernel, &ours) {
+            (Ok(k), Ok(o)) => judgements(k, o, false),
+            (Err(e), _) => Outcome::NotComparable(format!("kernel: {e}")),
+            (_, Err(e)) => Outcome::NotComparable(format!("verifier: {e}")),
         };
-        if let Some((entry, programs)) = corpus {
-            outcome = outcome.and(self.runs(entry, programs, program, &mut line));
+        let mut line = self.line(case, &ours, &kernel);
+        if let Some(runs) = runs {
+            outcome = outcome.and(self.runs(runs, program, &mut line));
         }
         line.outcome = outcome.to_string();
         line.standing = match self.ledger.standing(case, &outcome) {
@@ -301,15 +393,13 @@ impl Diff {
     }
 
     /// The runs of an object that begin with this program, on every engine.
-    fn runs(&mut self, entry: &Entry, programs: &[Program], program: &Program, line: &mut Line) -> Outcome {
+    fn runs(&mut self, runs: Runs<'_>, program: &Program, line: &mut Line) -> Outcome {
         let mut all = Outcome::Agree;
-        for run in entry
-            .object
-            .runs
-            .iter()
-            .filter(|r| r.steps.first().is_some_and(|s| s.program.as_deref() == Some(&program.name)))
-        {
-            let reference = self.kernel_plays(entry, programs, run);
+        let programs = runs.programs;
+        let begins =
+            |r: &&Scenario| r.steps.first().is_some_and(|s| target(programs, s).is_ok_and(|n| n == program.name));
+        for run in runs.scenarios.iter().filter(begins) {
+            let reference = self.kernel_plays(runs.entry, programs, run);
             let expected: Vec<u32> = run.steps.iter().filter_map(|s| s.returns).map(|n| n as u32).collect();
             let shown = match &reference {
                 Ok(p) => returns(p),
@@ -336,7 +426,7 @@ impl Diff {
                         Outcome::Differ(vec![Difference::Fault { engine: name, message: m.clone() }])
                     }
                     (_, Err(e)) => Outcome::NotComparable(format!("{name}, run `{}`: {e}", run.name)),
-                    (Ok(r), Ok(g)) => compare(r, g, &entry.object.unstable),
+                    (Ok(r), Ok(g)) => compare(r, g, runs.unstable),
                     (Err(_), Ok(g)) => against_author(&expected, g),
                 };
                 join(
@@ -353,14 +443,14 @@ impl Diff {
         all
     }
 
-    fn kernel_plays(&mut self, entry: &Entry, programs: &[Program], run: &corpus::Run) -> Result<Played, Error> {
+    fn kernel_plays(&mut self, entry: Option<&Entry>, programs: &[Program], run: &Scenario) -> Result<Played, Error> {
         // Where programs are attached, what triggers them takes the place of a test run.
         let attached = !self.use_recordings && run.steps.iter().all(|s| s.trigger.is_some());
         if let Some(why) = run.user_space_only.as_ref().filter(|_| !attached) {
             return Err(Error::unsupported(why.clone()));
         }
         let asked = self.kernel.as_mut().map(|k| play(k.as_mut(), programs, run));
-        match (asked, entry.recorded.as_ref().filter(|_| self.use_recordings)) {
+        match (asked, entry.and_then(|e| e.recorded.as_ref()).filter(|_| self.use_recordings)) {
             (Some(Ok(p)), _) => Ok(p),
             (_, Some(r)) => recorded::played(r, &run.name),
             (Some(Err(e)), None) => Err(e),
@@ -397,9 +487,9 @@ fn word(j: &Result<Judgement, Error>) -> String {
     }
 }
 
-fn print(lines: &[Line], format: Format) -> Result<(), Failure> {
+fn print(lines: &[Line], format: Form) -> Result<(), Failure> {
     match format {
-        Format::Human => {
+        Form::Human => {
             for of_one in lines.chunk_by(|a, b| a.target == b.target) {
                 if lines.first().map(|l| &l.target) != lines.last().map(|l| &l.target) {
                     writeln!(anstream::stdout(), "\n== {}", of_one[0].target)?;
@@ -407,7 +497,7 @@ fn print(lines: &[Line], format: Format) -> Result<(), Failure> {
                 write!(anstream::stdout(), "{}", human(of_one))?;
             }
         }
-        Format::Json => {
+        Form::Json => {
             let mut out = std::io::BufWriter::new(std::io::stdout());
             for l in lines {
                 serde_json::to_writer(&mut out, l).map_err(std::io::Error::from)?;
@@ -415,15 +505,43 @@ fn print(lines: &[Line], format: Format) -> Result<(), Failure> {
             }
             out.flush()?;
         }
-        Format::Csv => {
+        Form::Csv => {
             let mut out = csv::Writer::from_writer(std::io::stdout());
             for l in lines {
                 out.serialize(l)?;
             }
             out.flush()?;
         }
+        Form::Junit => write!(std::io::stdout(), "{}", junit(lines).map_err(Failure::environment)?)?,
     }
     Ok(())
+}
+
+/// What differs is a failure, what could not be compared is skipped, each with its reason.
+fn junit(lines: &[Line]) -> Result<String, quick_junit::SerializeError> {
+    use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+    let mut report = Report::new("bpfverdict diff");
+    for of_one in lines.chunk_by(|a, b| a.target == b.target) {
+        let mut suite = TestSuite::new(of_one[0].target.as_str());
+        for l in of_one {
+            let status = match l.standing {
+                "differ" | "stale" => {
+                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    status.set_message(l.outcome.as_str()).set_type(l.standing);
+                    status
+                }
+                "not comparable" => {
+                    let mut status = TestCaseStatus::skipped();
+                    status.set_message(l.outcome.as_str());
+                    status
+                }
+                _ => TestCaseStatus::success(),
+            };
+            suite.add_test_case(TestCase::new(l.case.as_str(), status));
+        }
+        report.add_test_suite(suite);
+    }
+    report.to_string()
 }
 
 fn human(lines: &[Line]) -> String {
@@ -459,11 +577,16 @@ fn human(lines: &[Line]) -> String {
     for l in lines.iter().filter(|l| l.standing != "agree") {
         out.push_str(&format!("\n{}: {}: {}\n", l.case, l.standing, l.outcome));
     }
+    let unconfirmed: usize = lines.iter().map(|l| l.results.matches('(').count()).sum();
+    let unconfirmed = match unconfirmed {
+        0 => String::new(),
+        n => format!("; {n} runs, in parentheses, that no kernel was asked to run"),
+    };
     let count = |s: &str| lines.iter().filter(|l| l.standing == s).count();
     let runs: usize = lines.iter().map(|l| l.interp.matches(['=', '≠', '?']).count()).sum();
     let same = |f: fn(&Line) -> &String| lines.iter().map(|l| f(l).matches('=').count()).sum::<usize>();
     out.push_str(&format!(
-        "\n{} programs: {}, {} known, {}, {} not comparable; {runs} runs: {} equal in the interpreter, {} in the JIT\n",
+        "\n{} programs: {}, {} known, {}, {} not comparable; {runs} runs: {} equal in the interpreter, {} in the JIT{unconfirmed}\n",
         lines.len(),
         styled(GOOD, &format!("{} agree", count("agree"))),
         count("known"),
