@@ -12,7 +12,7 @@ use crate::exit::Failure;
 /// Where programs come from.
 #[derive(Clone, Debug, Args)]
 pub struct Sources {
-    /// ELF objects, folders of them, raw instructions, text in the kernel's dialect, or load records (.jsonl)
+    /// ELF objects, folders of them, raw instructions, text in the kernel's dialect, or load records (.jsonl); - for standard input
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
@@ -104,7 +104,27 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// The kernels of `--kernel A,B`, each as if it alone were asked for.
+    pub fn each(&self) -> Result<Vec<Self>, Failure> {
+        let mut all: Vec<Self> = Vec::new();
+        for name in self.kernel.split(',').map(str::trim) {
+            if name.is_empty() {
+                return Err(Failure::input(format!(
+                    "--kernel {}: expected names with commas between them",
+                    self.kernel
+                )));
+            }
+            if all.iter().all(|k| k.kernel != name) {
+                all.push(Self { kernel: name.to_owned(), ..self.clone() });
+            }
+        }
+        Ok(all)
+    }
+
     pub fn profile(&self) -> Result<Profile, Failure> {
+        if self.kernel.contains(',') {
+            return Err(Failure::input(format!("--kernel {}: this command takes one kernel", self.kernel)));
+        }
         let mut profile = match self.kernel.as_str() {
             "host" => crate::host::profile(&self.folders())?,
             name => Profile::load_from(name, &self.folders()).map_err(Failure::environment)?,

@@ -65,8 +65,8 @@ pub fn sources(program: &Program) -> Vec<(u32, Source)> {
     let row = |r: Vec<u32>| {
         let [insn, file, text, place] = r[..].first_chunk::<4>().copied()?;
         let source = Source {
-            text: btf.try_string(text)?.to_owned(),
-            file: btf.try_string(file).map(str::to_owned),
+            text: crate::output::shown(btf.try_string(text)?),
+            file: btf.try_string(file).map(crate::output::shown),
             line: Some(place >> 10),
             column: Some(place & 0x3ff).filter(|c| *c != 0),
         };

@@ -50,8 +50,7 @@ impl Failure {
     /// One line on stderr.
     pub fn print(&self) {
         if !self.message.is_empty() {
-            let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
-            anstream::eprintln!("{style}error{style:#}: {}", self.message);
+            crate::output::complain(crate::output::BAD, "error", &self.message);
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn profile(folders: &Folders) -> Result<Profile, Failure> {
         embedded(version)
     } else if let Ok(known) = Profile::load_from(&series, folders) {
         if known.version != version {
-            anstream::eprintln!("note: judging Linux {version} by the rules of {}", known.version);
+            crate::output::note(format!("judging Linux {version} by the rules of {}", known.version));
         }
         known
     } else if let Some(kernel) = kernels::of_series(&series) {
@@ -47,7 +47,7 @@ pub fn profile(folders: &Folders) -> Result<Profile, Failure> {
 fn embedded(version: Version) -> Profile {
     let mut profile = Profile::default();
     if version.patch != profile.version.patch {
-        anstream::eprintln!("note: judging Linux {version} by the rules of {}", nearest(version));
+        crate::output::note(format!("judging Linux {version} by the rules of {}", nearest(version)));
     }
     profile.changes = Changes::of(nearest(version));
     profile.version = version;

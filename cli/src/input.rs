@@ -1,9 +1,10 @@
 //! From a path to programs: finds out what a file is and makes `Program`s of it. Judging and running them is not here.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use isa::Insn;
 use program::Program;
@@ -11,7 +12,7 @@ use spec::{Caps, Profile, ProgType};
 
 use crate::args::Select;
 use crate::exit::{Failure, Status};
-use crate::output::{WARN, styled};
+use crate::output;
 
 /// Objects above this are refused unread: real ones are a thousand times smaller.
 const MAX_FILE: u64 = 64 << 20;
@@ -37,9 +38,18 @@ pub struct BadProgram {
     pub name: String,
     pub section: String,
     pub why: String,
+    /// The kernel judged for lacks something, nothing is wrong with the object.
+    pub kernel_lacks: bool,
 }
 
 impl Case {
+    fn unreadable(path: &Path, failure: &Failure) -> Self {
+        let file = path.display().to_string();
+        let why = failure.message.strip_prefix(&format!("{file}: ")).unwrap_or(&failure.message).to_owned();
+        let program = Err(BadProgram { name: String::new(), section: String::new(), why, kernel_lacks: false });
+        Self { file, id: None, program, vmlinux: None, caps: None }
+    }
+
     pub fn name(&self) -> &str {
         self.program.as_ref().map_or_else(|b| b.name.as_str(), |p| p.name.as_str())
     }
@@ -52,6 +62,11 @@ pub struct Reader<'a> {
     profile: &'a Profile,
     /// What objects are opened with, but for their names.
     options: loader::Options,
+    /// Whether it is of no matter what bare instructions are.
+    any_type: bool,
+    /// Whether a file that cannot be read is a case too.
+    errors: bool,
+    progress: bool,
 }
 
 /// What [`Reader::visit`] calls for each program.
@@ -59,6 +74,9 @@ pub type Visitor<'v> = dyn FnMut(Case) -> Result<(), Failure> + 'v;
 
 /// Reads a whole file, refusing what is too big before reading it.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    if path == Path::new(STDIN) {
+        return stdin().map(<[u8]>::to_vec);
+    }
     let file = open(path)?;
     let size = file.metadata().map_or(0, |m| m.len());
     if size > MAX_FILE {
@@ -74,6 +92,24 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+/// The path that stands for standard input.
+pub const STDIN: &str = "-";
+
+/// All of standard input; it can be read once, and asked for by each kernel.
+fn stdin() -> Result<&'static [u8], Failure> {
+    static ALL: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
+    let read = || {
+        let mut bytes = Vec::new();
+        std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+        match bytes.len() as u64 > MAX_FILE {
+            true => Err(format!("too large: expected at most {} MiB", MAX_FILE >> 20)),
+            false => Ok(bytes),
+        }
+    };
+    let all = ALL.get_or_init(read).as_ref();
+    all.map(Vec::as_slice).map_err(|e| Failure::input(format!("standard input: {e}")))
+}
+
 fn open(path: &Path) -> Result<File, Failure> {
     let file = File::open(path).map_err(|e| Failure::file(path, e))?;
     match file.metadata() {
@@ -82,24 +118,38 @@ fn open(path: &Path) -> Result<File, Failure> {
     }
 }
 
-/// Every path in turn; what cannot be read is reported and makes the status [`Status::BadInput`], the rest goes on.
+/// Every file in turn, those of folders by name; what cannot be read is reported and makes the status [`Status::BadInput`], the rest
+/// goes on.
 pub fn visit_all(paths: &[PathBuf], reader: &Reader<'_>, visit: &mut Visitor<'_>) -> Result<Status, Failure> {
     let mut status = Status::Ok;
     let mut seen = 0usize;
+    let mut walk = Walk::default();
     for path in paths {
+        walk.path(path);
+    }
+    let bar = match reader.progress && walk.found.len() > FEW {
+        true => output::progress(walk.found.len() as u64, "files"),
+        false => indicatif::ProgressBar::hidden(),
+    };
+    for (path, found) in walk.found {
         let mut counting = |case: Case| {
             seen += 1;
             visit(case)
         };
-        match reader.visit(path, &mut counting) {
+        match found.and_then(|()| reader.visit(&path, &mut counting)) {
             Ok(()) => {}
             Err(f) if f.status == Status::BadInput => {
                 f.print();
                 status = status.worst(f.status);
+                if reader.errors {
+                    visit(Case::unreadable(&path, &f))?;
+                }
             }
             Err(f) => return Err(f),
         }
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     if seen == 0 && status == Status::Ok {
         return Err(Failure::input(match &reader.select.only {
             Some(name) => format!("no program is called `{name}`"),
@@ -119,14 +169,26 @@ impl<'a> Reader<'a> {
         presets.extend(select.set.iter().cloned());
         let kconfig = select.kconfig.as_deref().map(kernel_config).transpose()?;
         let options = loader::Options { presets, kconfig, ..loader::Options::for_profile(profile) };
-        Ok(Self { select, profile, options })
+        Ok(Self { select, profile, options, any_type: false, errors: false, progress: false })
+    }
+
+    /// Takes bare instructions without `--type`: for what is the same in all types.
+    pub fn of_any_type(self) -> Self {
+        Self { any_type: true, ..self }
+    }
+
+    /// Makes a [`Case`] without a name of each file that cannot be read, besides the message.
+    pub fn with_errors(self, errors: bool) -> Self {
+        Self { errors, ..self }
+    }
+
+    /// Shows a bar when there are many files.
+    pub fn with_progress(self, progress: bool) -> Self {
+        Self { progress, ..self }
     }
 
     /// Calls `visit` for each program of `path`.
     pub fn visit(&self, path: &Path, visit: &mut Visitor<'_>) -> Result<(), Failure> {
-        if path.is_dir() {
-            return self.folder(path, visit);
-        }
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         if matches!(extension, "jsonl" | "ndjson") {
             return self.records(path, visit);
@@ -143,34 +205,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Objects and record files of a folder and its folders, by name. Other files are passed over.
-    fn folder(&self, path: &Path, visit: &mut Visitor<'_>) -> Result<(), Failure> {
-        let mut found = Vec::new();
-        collect(path, &mut found, 0)?;
-        found.sort();
-        let mut bad = None;
-        for file in found {
-            match self.visit(&file, visit) {
-                Err(f) if f.status == Status::BadInput => {
-                    f.print();
-                    bad = Some(Failure::input(format!("{}: not everything in it could be read", path.display())));
-                }
-                other => other?,
-            }
-        }
-        bad.map_or(Ok(()), Err)
-    }
-
     fn wanted(&self, name: &str) -> bool {
         self.select.only.as_ref().is_none_or(|o| o == name)
     }
 
     fn object(&self, path: &Path, bytes: &[u8], visit: &mut Visitor<'_>) -> Result<(), Failure> {
-        let options = loader::Options { object_name: loader::Options::name_from_path(path), ..self.options.clone() };
+        let options = loader::Options {
+            object_name: loader::Options::name_from_path(if path == Path::new(STDIN) {
+                Path::new("stdin")
+            } else {
+                path
+            }),
+            ..self.options.clone()
+        };
         let object = loader::open(bytes, &options).map_err(|e| Failure::file(path, e))?;
         if let Some(why) = &object.btf_refused {
-            let note = styled(WARN, "note");
-            anstream::eprintln!("{note}: {}: a kernel refuses its BTF, programs load without: {why}", path.display());
+            output::note(format!("{}: a kernel refuses its BTF, programs load without: {why}", path.display()));
         }
         let target = object.needs_target().then(|| &**self.profile.btf());
         let mut linker = object.linker(target);
@@ -183,7 +233,12 @@ impl<'a> Reader<'a> {
                     self.overrule(&mut program);
                     Ok(program)
                 }
-                Err(e) => Err(BadProgram { name: p.name.clone(), section: p.section.clone(), why: e.to_string() }),
+                Err(e) => Err(BadProgram {
+                    name: p.name.clone(),
+                    section: p.section.clone(),
+                    why: e.to_string(),
+                    kernel_lacks: matches!(e, loader::Error::MissingSymbol { .. }),
+                }),
             };
             visit(Case { file: path.display().to_string(), id: None, program, vmlinux: None, caps: None })?;
         }
@@ -222,9 +277,16 @@ impl<'a> Reader<'a> {
 
     /// Instructions without anything around them.
     fn bare(&self, path: &Path, insns: Vec<Insn>, visit: &mut Visitor<'_>) -> Result<(), Failure> {
-        let name = path.file_stem().map_or_else(|| "program".to_owned(), |s| s.to_string_lossy().into_owned());
+        let name = path
+            .file_stem()
+            .filter(|s| *s != STDIN)
+            .map_or_else(|| "program".to_owned(), |s| s.to_string_lossy().into_owned());
         if !self.wanted(&name) {
             return Ok(());
+        }
+        if self.select.prog_type.is_none() && !self.any_type {
+            let what = "bare instructions do not say what program they are: expected --type, e.g. --type xdp";
+            return Err(Failure::file(path, what));
         }
         let mut program = Program { name, license: "GPL".to_owned(), insns, ..Program::default() };
         program.prog_type = ProgType::SocketFilter.raw();
@@ -233,7 +295,10 @@ impl<'a> Reader<'a> {
     }
 
     fn records(&self, path: &Path, visit: &mut Visitor<'_>) -> Result<(), Failure> {
-        let mut lines = BufReader::new(open(path)?);
+        let mut lines: Box<dyn BufRead> = match path.to_str() {
+            Some(STDIN) => Box::new(stdin()?),
+            _ => Box::new(BufReader::new(open(path)?)),
+        };
         let mut reader = loader::records::Reader::new(path.parent().unwrap_or(Path::new(".")));
         let mut line = String::new();
         for number in 1.. {
@@ -263,6 +328,7 @@ impl<'a> Reader<'a> {
                     name: record.program.name,
                     section: record.program.section,
                     why: format!("the record is incomplete: {why}"),
+                    kernel_lacks: false,
                 }),
             };
             visit(Case { file: path.display().to_string(), id: record.id, program, vmlinux: record.vmlinux, caps })?;
@@ -320,26 +386,64 @@ fn caps(names: &[String]) -> Result<Caps, String> {
     Ok(caps)
 }
 
-/// Folders deeper than this are not followed: links may go in circles.
-const MAX_DEPTH: usize = 16;
+/// Files below which no bar is shown.
+const FEW: usize = 8;
+/// Folders deeper than this are not followed: paths of that length are of no use to anybody.
+const MAX_DEPTH: usize = 64;
 
-fn collect(dir: &Path, found: &mut Vec<PathBuf>, depth: usize) -> Result<(), Failure> {
-    for entry in std::fs::read_dir(dir).map_err(|e| Failure::file(dir, e))? {
-        let path = entry.map_err(|e| Failure::file(dir, e))?.path();
+/// The files of paths and folders, in order.
+#[derive(Default)]
+struct Walk {
+    /// With what is wrong about a folder.
+    found: Vec<(PathBuf, Result<(), Failure>)>,
+    /// Folders that are under way or done, by their true names: links may go in circles.
+    seen: HashSet<PathBuf>,
+}
+
+impl Walk {
+    fn path(&mut self, path: &Path) {
         if path.is_dir() {
-            if depth < MAX_DEPTH {
-                collect(&path, found, depth + 1)?;
-            }
-        } else if path.extension().is_some_and(|e| e == "jsonl") || is_bpf_object(&path) {
-            found.push(path);
+            // A folder that is named twice is meant twice.
+            self.seen.clear();
+            self.folder(path, 0);
+        } else {
+            self.found.push((path.to_owned(), Ok(())));
         }
     }
-    Ok(())
+
+    /// Objects and record files of a folder and its folders, by name. Other files are passed over.
+    fn folder(&mut self, dir: &Path, depth: usize) {
+        let entries = std::fs::canonicalize(dir).and_then(|own| match depth < MAX_DEPTH && self.seen.insert(own) {
+            true => std::fs::read_dir(dir)?.map(|e| Ok(e?.path())).collect(),
+            false => Ok(Vec::new()),
+        });
+        let mut entries: Vec<PathBuf> = match entries {
+            Ok(entries) => entries,
+            Err(e) => return self.found.push((dir.to_owned(), Err(Failure::file(dir, e)))),
+        };
+        entries.sort();
+        for path in entries {
+            // A link to nothing is not there.
+            let Ok(kind) = std::fs::metadata(&path).map(|m| m.file_type()) else { continue };
+            if kind.is_dir() {
+                self.folder(&path, depth + 1);
+            } else if !kind.is_file() {
+                output::note(format!("{}: neither a file nor a folder: skipped", path.display()));
+            } else if path.extension().is_some_and(|e| e == "jsonl") || is_bpf_object(&path) {
+                self.found.push((path, Ok(())));
+            }
+        }
+    }
 }
 
 /// ELF for machine 247: a glance at the header, whatever the name.
 fn is_bpf_object(path: &Path) -> bool {
     let mut head = [0; 20];
-    let read = File::open(path).and_then(|mut f| f.read_exact(&mut head));
-    read.is_ok() && head.starts_with(ELF_MAGIC) && (head[18..20] == [247, 0] || head[18..20] == [0, 247])
+    let Ok(mut file) = File::open(path) else {
+        // What cannot be opened is reported where its name says that it matters.
+        return path.extension().is_some_and(|e| e == "o");
+    };
+    file.read_exact(&mut head).is_ok()
+        && head.starts_with(ELF_MAGIC)
+        && (head[18..20] == [247, 0] || head[18..20] == [0, 247])
 }

@@ -39,6 +39,14 @@ Examples:
   bpfverdict explain BV0202"
 )]
 pub struct Cli {
+    /// No notes and no progress on stderr; errors stay
+    #[arg(long, short, global = true)]
+    quiet: bool,
+
+    /// When to colour
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    color: output::Color,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -67,6 +75,7 @@ fn main() -> ExitCode {
     // A guest's first process is this binary: it answers over shared memory and never comes back.
     vm::guest::serve_if_guest();
     let cli = Cli::parse();
+    output::set(cli.color, cli.quiet);
     let work = move || match run(cli.command) {
         Ok(status) => status,
         Err(failure) => {

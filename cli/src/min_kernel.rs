@@ -55,7 +55,7 @@ const SHOWN: usize = 8;
 /// For people: the oldest kernel and what asks for it.
 pub fn human(row: &Row) -> String {
     let (Some(min), Some(needs)) = (&row.min_kernel, &row.needs) else { return String::new() };
-    let mut out = format!("\n{}: oldest Linux with all it needs: {min}\n", row.program);
+    let mut out = format!("\n{}: oldest Linux with all it needs: {min}\n", crate::output::shown(&row.program));
     for n in needs.iter().take(SHOWN) {
         let place = n.insn.map_or_else(String::new, |i| styled(DIM, &format!("  insn {i}")));
         out.push_str(&format!("  {:12} {} {}{place}\n", n.since, n.feature, n.name));

@@ -41,6 +41,11 @@ pub struct Row {
     pub duration_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// The kernel that this is the verdict of, as it was asked for.
+    pub kernel: String,
+    /// How well that kernel is known: `exact` where it was held against the kernel, `lacks only` where a program is only refused for what
+    /// that kernel does not have.
+    pub confidence: &'static str,
     /// Only when asked for: the oldest kernel that has all that the program needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_kernel: Option<String>,
@@ -100,6 +105,7 @@ impl Row {
 
 pub const ACCEPT: &str = "accept";
 pub const REJECT: &str = "reject";
+pub const UNSUPPORTED: &str = "unsupported";
 pub const ERROR: &str = "error";
 
 /// Name of a program type, or its number.
@@ -112,11 +118,13 @@ pub fn judge(case: &Case, profile: &Profile, log_level: u32, with_needs: bool) -
     let id = case.id.clone();
     let mut row =
         Row { schema: SCHEMA, file: case.file.clone(), program: case.name().to_owned(), id, ..Row::default() };
+    row.kernel = format!("{}.{}", profile.version.major, profile.version.minor);
+    row.confidence = if profile.modelled { "exact" } else { "lacks only" };
     let program = match &case.program {
         Ok(p) => p,
         Err(bad) => {
             row.section.clone_from(&bad.section);
-            row.verdict = ERROR;
+            row.verdict = if bad.kernel_lacks { UNSUPPORTED } else { ERROR };
             row.message.clone_from(&bad.why);
             return row;
         }

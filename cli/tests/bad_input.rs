@@ -26,7 +26,9 @@ fn verify(name: &str, bytes: &[u8]) -> Said {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(name);
     std::fs::write(&path, bytes).unwrap();
-    bpfverdict(&["verify", path.to_str().unwrap()])
+    // Bare instructions do not say what they are.
+    let typed: &[&str] = if name.ends_with(".bin") { &["--type", "socket_filter"] } else { &[] };
+    bpfverdict(&[&["verify", path.to_str().unwrap()], typed].concat())
 }
 
 /// Exit status 2 and a single line that names the file.
@@ -151,7 +153,7 @@ fn odd_raw_instructions_name_the_offset() {
 fn limited(path: &Path) -> (Said, Duration) {
     let start = Instant::now();
     let binary = env!("CARGO_BIN_EXE_bpfverdict");
-    let script = format!("ulimit -v 1048576; exec {binary} verify {}", path.display());
+    let script = format!("ulimit -v 1048576; exec {binary} verify --type socket_filter {}", path.display());
     let output = Command::new("sh").args(["-c", &script]).env("NO_COLOR", "1").output().unwrap();
     let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
     let said =

@@ -25,6 +25,11 @@ pub enum Error {
     Map { map: String, problem: String },
     #[error("extern `{name}`: {problem}")]
     Extern { name: String, problem: String },
+    /// In libbpf's words. A module could have it: their BTF is not looked at.
+    #[error(
+        "extern ({kind} ksym) '{name}': not found in kernel or module BTFs (the kernel's own BTF lacks it; modules were not looked at)"
+    )]
+    MissingSymbol { name: String, kind: &'static str },
     #[error("program `{program}`, instruction {insn} of `{function}`: {problem}")]
     Insn { program: String, function: String, insn: usize, problem: String },
     #[error("program `{program}`, CO-RE relocation of instruction {insn} of `{function}`: {source}")]

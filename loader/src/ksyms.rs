@@ -29,11 +29,7 @@ pub(crate) fn resolve(local: &Btf, ext: &Extern, target: Option<&Btf>, options: 
     let Some(id) = target.find(kind, name) else {
         return match ext.weak {
             true => Ok(Symbol::Missing),
-            false => {
-                let problem =
-                    format!("the kernel's BTF has no {} of this name (modules' BTF is not looked at)", noun(function));
-                Err(Error::external(&ext.name, problem))
-            }
+            false => Err(Error::MissingSymbol { name: ext.name.clone(), kind: noun(function) }),
         };
     };
     if target.base().is_some() && id >= target.first_own_id() {
@@ -59,7 +55,7 @@ pub(crate) fn resolve(local: &Btf, ext: &Extern, target: Option<&Btf>, options: 
 }
 
 fn noun(function: bool) -> &'static str {
-    if function { "function" } else { "variable" }
+    if function { "func" } else { "var" }
 }
 
 fn address(ext: &Extern, target: Option<&Btf>, options: &Options) -> Result<Symbol, Error> {

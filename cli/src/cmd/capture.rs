@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use kernel_diff::capture::{self, Error, Options, Summary};
 
 use crate::exit::{Failure, Status};
-use crate::output::{BAD, WARN, styled};
+use crate::output::{BAD, WARN};
 
 /// Record the programs that a command loads, for judging on other kernels
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
 }
 
 fn report(args: &Args, summary: &Summary) {
-    let note = |style, text: String| anstream::eprintln!("{}: {text}", styled(style, "note"));
+    let note = |style, text: String| crate::output::remark(style, "note", text);
     if !summary.ended.success() {
         note(BAD, format!("{}: {}", args.command[0].display(), summary.ended));
     }
@@ -63,5 +63,5 @@ fn report(args: &Args, summary: &Summary) {
         note(WARN, format!("{} programs without a name are left out", summary.unnamed));
     }
     let (accepted, refused, path) = (summary.accepted, summary.refused, args.output.display());
-    anstream::eprintln!("{path}: {} programs, {accepted} accepted and {refused} refused", accepted + refused);
+    crate::output::note(format!("{path}: {} programs, {accepted} accepted and {refused} refused", accepted + refused));
 }

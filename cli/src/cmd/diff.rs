@@ -158,7 +158,7 @@ struct Reference {
 fn reference(args: &Args, asked: &Kernel) -> Result<Reference, Failure> {
     if args.engine == Where::Vm {
         let kernel = Catalogue::open().and_then(|c| c.find(&asked.kernel)).map_err(Failure::environment)?;
-        anstream::eprintln!("{}: booting {}", styled(DIM, "note"), asked.kernel);
+        crate::output::note(format!("booting {}", asked.kernel));
         let mut vm = Vm::boot(&kernel, vm::Options::default()).map_err(Failure::environment)?;
         let btf = vm.read("/sys/kernel/btf/vmlinux").map_err(Failure::environment)?;
         let btf = btf::Btf::parse(&btf).map_err(|e| Failure::environment(format!("the guest's BTF: {e}")))?;
@@ -184,7 +184,8 @@ fn against(args: &Args, asked: &Kernel, lines: &mut Vec<Line>) -> Result<Status,
         if !only_corpus {
             return Err(Failure::environment(why));
         }
-        anstream::eprintln!("{}: no kernel was asked: {why}. These are RECORDED answers.", styled(WARN, "note"));
+        // Whose answers these are is no mere note: `--quiet` keeps it.
+        crate::output::complain(WARN, "note", format!("no kernel was asked: {why}. These are RECORDED answers."));
     }
     let btf = Some(profile.btf().clone());
     let mut diff = Diff {
@@ -225,30 +226,28 @@ fn against(args: &Args, asked: &Kernel, lines: &mut Vec<Line>) -> Result<Status,
     }
     if diff.from_recordings > 0 && diff.kernel.is_some() {
         let n = diff.from_recordings;
-        anstream::eprintln!(
-            "{}: {n} programs cannot be asked here; their answers are RECORDED ones.",
-            styled(WARN, "note")
+        crate::output::complain(
+            WARN,
+            "note",
+            format!("{n} programs cannot be asked here; their answers are RECORDED ones."),
         );
     }
     if let Some(guest) = guest {
         let vm = guest.0.borrow();
         for lost in &vm.lost {
             let console: String = lost.console.iter().map(|l| format!("\n    | {l}")).collect();
-            anstream::eprintln!(
-                "{}: {} {} at `{}`{console}",
-                styled(BAD, "guest lost"),
-                vm.release,
-                lost.what,
-                lost.program
+            crate::output::complain(
+                BAD,
+                "guest lost",
+                format!("{} {} at `{}`{console}", vm.release, lost.what, lost.program),
             );
             status = status.worst(Status::Negative);
         }
         if vm.flakes > 0 {
-            anstream::eprintln!(
-                "{}: {} boots of {} did not come up and were repeated",
-                styled(WARN, "note"),
-                vm.flakes,
-                diff.target
+            crate::output::remark(
+                WARN,
+                "note",
+                format!("{} boots of {} did not come up and were repeated", vm.flakes, diff.target),
             );
         }
     }
@@ -492,9 +491,9 @@ fn print(lines: &[Line], format: Form) -> Result<(), Failure> {
         Form::Human => {
             for of_one in lines.chunk_by(|a, b| a.target == b.target) {
                 if lines.first().map(|l| &l.target) != lines.last().map(|l| &l.target) {
-                    writeln!(anstream::stdout(), "\n== {}", of_one[0].target)?;
+                    writeln!(crate::output::out(), "\n== {}", of_one[0].target)?;
                 }
-                write!(anstream::stdout(), "{}", human(of_one))?;
+                write!(crate::output::out(), "{}", human(of_one))?;
             }
         }
         Form::Json => {

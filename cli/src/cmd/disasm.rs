@@ -30,10 +30,10 @@ impl Names for Helpers {
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
     let profile = spec::Profile::default();
-    let reader = Reader::new(&args.sources.select, &profile)?;
+    let reader = Reader::new(&args.sources.select, &profile)?.of_any_type();
     let mut status = Status::Ok;
     let read = visit_all(&args.sources.paths, &reader, &mut |case| {
-        let mut out = anstream::stdout();
+        let mut out = crate::output::out();
         let program = match &case.program {
             Ok(p) => p,
             Err(bad) => {

@@ -64,7 +64,7 @@ const ELF: &[u8] = b"\x7fELF";
 const MAX_LOG: u64 = 1 << 30;
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
-    let mut out = anstream::stdout();
+    let mut out = crate::output::out();
     let Some(what) = args.what.as_deref() else {
         for cause in explain::causes()? {
             writeln!(out, "{:12} {}", cause.id, cause.title)?;
@@ -113,7 +113,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
 
 /// What a message alone tells: its row, and the causes behind which it was met.
 fn table(rows: &[&'static diagnose::Known]) -> Result<Status, Failure> {
-    let mut out = anstream::stdout();
+    let mut out = crate::output::out();
     for (id, name, message) in rows {
         writeln!(out, "{id} {name}\n  the kernel says: {}", diagnose::shown(message))?;
         for cause in explain::causes()?.iter().filter(|c| c.rejections.iter().any(|r| r == id)) {
@@ -148,7 +148,7 @@ fn object(args: &Args, path: PathBuf) -> Result<Status, Failure> {
             (Some(report), _) => print(args, &row.file, report),
             (None, verdict::ACCEPT) => Ok(()),
             (None, v) => {
-                anstream::eprintln!("note: {}: {}: {v}: {}", row.file, row.program, row.message);
+                crate::output::note(format!("{}: {}: {v}: {}", row.file, row.program, row.message));
                 Ok(())
             }
         }
@@ -162,9 +162,9 @@ fn print(args: &Args, file: &str, report: &Report) -> Result<(), Failure> {
         value["file"] = file.into();
         writeln!(std::io::stdout(), "{value}")?;
     } else if args.short {
-        writeln!(anstream::stdout(), "{}", diagnose::short(&report.diagnosis))?;
+        writeln!(crate::output::out(), "{}", diagnose::short(&report.diagnosis))?;
     } else {
-        writeln!(anstream::stdout(), "{}\n", report.text())?;
+        writeln!(crate::output::out(), "{}\n", report.text())?;
     }
     Ok(())
 }

@@ -142,7 +142,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
     if let Some(dir) = &args.save {
         save(dir, &summary).map_err(|e| Failure::environment(format!("{}: {e}", dir.display())))?;
     }
-    write!(anstream::stdout(), "{}", report(&summary, args.show))?;
+    write!(crate::output::out(), "{}", report(&summary, args.show))?;
     Ok(if summary.findings == 0 { Status::Ok } else { Status::Negative })
 }
 
@@ -158,7 +158,7 @@ fn results(args: &Args, plan: &Plan, bar: &ProgressBar) -> Result<Summary, Failu
     let mut reference = match kernel_diff::live::host() {
         Ok(kernel) => kernel,
         Err(why) => {
-            anstream::eprintln!("{}: the reference is the interpreter, not a kernel: {why}", styled(WARN, "note"));
+            crate::output::note(format!("the reference is the interpreter, not a kernel: {why}"));
             Box::new(Checked { profile, inner: engine(Backend::Interpreter) }) as Box<dyn Engine>
         }
     };

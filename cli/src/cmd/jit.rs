@@ -27,7 +27,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
     let profile = args.kernel.profile()?;
-    let reader = Reader::new(&args.sources.select, &profile)?;
+    let reader = Reader::new(&args.sources.select, &profile)?.of_any_type();
     let mut status = Status::Ok;
     let read = visit_all(&args.sources.paths, &reader, &mut |case| {
         let program = match &case.program {
@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
         let failed = |e: &dyn std::fmt::Display| Failure::environment(format!("{}: {e}", program.name));
         let image = runtime::Image::new(program, &mut runtime::Maps::default(), &options).map_err(|e| failed(&e))?;
         let compiled = jit::compile(&image).map_err(|e| failed(&e))?;
-        let mut out = std::io::stdout();
+        let mut out = crate::output::out();
         writeln!(out, "; {}: {} slots", program.name, program.insns.len())?;
         write!(out, "{}", jit::dump(&compiled))?;
         Ok(())

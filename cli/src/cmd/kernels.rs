@@ -107,7 +107,7 @@ fn list(profiles: Option<&std::path::Path>) -> Result<Status, Failure> {
         Err(e) => format!("cannot be asked: {e}"),
     };
     table.add_row(vec!["host".to_owned(), release, "this machine".to_owned(), asked]);
-    write!(std::io::stdout(), "{}", output::lines(&table))?;
+    write!(output::out(), "{}", output::lines(&table))?;
     Ok(Status::Ok)
 }
 
@@ -131,7 +131,7 @@ fn show(name: &str, profiles: Option<&std::path::Path>) -> Result<Status, Failur
             None => return Err(failure),
         },
     };
-    let mut out = std::io::stdout();
+    let mut out = output::out();
     if let Some(profile) = &profile {
         let walk = if profile.modelled { "modelled: verdicts" } else { "not modelled: rejections only" };
         writeln!(out, "Linux {}, walk {walk}", profile.version)?;

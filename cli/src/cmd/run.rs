@@ -12,7 +12,7 @@ use scenario::{Scenario, Step};
 use crate::args::{Format, Kernel, Select};
 use crate::exit::{Failure, Status};
 use crate::input::{Reader, visit_all};
-use crate::output::{BAD, DIM, WARN, styled};
+use crate::output::{BAD, DIM, styled};
 use crate::scenarios::{self, Which};
 
 /// Execute a program on an input and show what it does
@@ -111,7 +111,7 @@ fn once(
     let load = engine.load(chosen, &LoadOptions::with_level(4))?;
     let Some(mut loaded) = load.program else {
         let why = load.judgement.message();
-        anstream::eprintln!("{}: {} refuses {}: {why}", styled(BAD, "rejected"), engine.name(), chosen.name);
+        crate::output::complain(BAD, "rejected", format!("{} refuses {}: {why}", engine.name(), chosen.name));
         return Ok(Status::Negative);
     };
     match loaded.run(input, args.repeat) {
@@ -126,7 +126,7 @@ fn once(
 fn stopped(error: Error) -> Result<Status, Failure> {
     match error {
         Error::Fault(m) => {
-            anstream::eprintln!("{}: {m}", styled(BAD, "fault"));
+            crate::output::complain(BAD, "fault", m);
             Ok(Status::Negative)
         }
         e => Err(Failure::environment(e)),
@@ -149,7 +149,7 @@ fn all(
         Err(e) => return stopped(e),
     };
     let violations = expected::violations(&scenario, &played, programs);
-    let mut out = anstream::stdout();
+    let mut out = crate::output::out();
     match args.format {
         Format::Human => {
             for (n, output) in played.steps.iter().enumerate() {
@@ -257,7 +257,7 @@ fn warn_if_refused(program: &Program, profile: &spec::Profile) {
     let outcome = verifier::verify(program, profile, &verifier::Options::default());
     if outcome.verdict != verifier::Verdict::Accept {
         let last = outcome.message.lines().last().unwrap_or("");
-        anstream::eprintln!("{}: the kernel would not run this program: {last}", styled(WARN, "note"));
+        crate::output::note(format!("the kernel would not run this program: {last}"));
     }
 }
 
@@ -274,7 +274,7 @@ fn show(
     loaded: &mut dyn Loaded,
 ) -> Result<(), Failure> {
     let maps = loaded.maps()?;
-    let mut out = anstream::stdout();
+    let mut out = crate::output::out();
     match args.format {
         Format::Human => write!(out, "{}", human(args, input, output, &maps))?,
         Format::Json => writeln!(out, "{}", json(program, engine, output, &maps))?,

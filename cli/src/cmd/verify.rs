@@ -1,7 +1,10 @@
 //! `verify`: the verdict of the kernel's verifier for each program of the given paths.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
+
+use spec::Profile;
 
 use crate::args::{Format, Kernel, Sources};
 use crate::cost;
@@ -9,7 +12,7 @@ use crate::exit::{Failure, Status};
 use crate::html;
 use crate::input::{Case, Reader, visit_all};
 use crate::min_kernel;
-use crate::output::{self, BAD, DIM, GOOD, WARN, styled};
+use crate::output::{self, BAD, DIM, GOOD, WARN, shown, styled};
 use crate::parallel::Pool;
 use crate::verdict::{self, Row};
 
@@ -24,6 +27,8 @@ Examples:
   bpfverdict verify --only xdp_main --log-level 2 prog.bpf.o > log
   bpfverdict verify --type xdp insns.bin
   bpfverdict verify --min-kernel prog.bpf.o
+  bpfverdict verify --kernel 6.1,6.12,6.18 build/
+  clang-19 -O2 -g -target bpf -c prog.bpf.c -o - | bpfverdict verify -
   bpfverdict verify --kernel 6.1 --lockdown integrity prog.bpf.o
   bpfverdict verify --format csv build/ > verdicts.csv")]
 pub struct Args {
@@ -62,11 +67,36 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Status, Failure> {
-    let profile = args.kernel.profile()?;
-    let reader = Reader::new(&args.sources.select, &profile)?;
     let mut printer = if args.short { Printer::Short } else { Printer::new(args.format, args.log_level) };
     let mut status = Status::Ok;
-    let judge = |case: Case| verdict::judge(&case, &profile, args.log_level, args.min_kernel);
+    let kernels = args.kernel.each()?;
+    // All of them before the first verdict: a name that is wrong costs nothing.
+    let profiles = kernels.iter().map(Kernel::profile).collect::<Result<Vec<_>, _>>()?;
+    for (kernel, profile) in kernels.iter().zip(&profiles) {
+        status = status.worst(by(args, &kernel.kernel, profile, &mut printer)?);
+    }
+    printer.finish()?;
+    for profile in &profiles {
+        work(args, &Reader::new(&args.sources.select, profile)?, profile)?;
+    }
+    // A page is of one path: by the first kernel.
+    if let Some(profile) = profiles.first() {
+        page(args, &Reader::new(&args.sources.select, profile)?, profile)?;
+    }
+    Ok(status)
+}
+
+/// Judges everything by one kernel.
+fn by(args: &Args, kernel: &str, profile: &Profile, printer: &mut Printer) -> Result<Status, Failure> {
+    let machines = matches!(printer, Printer::Json(_) | Printer::Csv(_));
+    // Where results come as they are found, they are progress enough.
+    let late = matches!(printer, Printer::Human { logs: false, .. });
+    let reader = Reader::new(&args.sources.select, profile)?.with_errors(machines).with_progress(late);
+    let mut status = Status::Ok;
+    let judge = |case: Case| Row {
+        kernel: kernel.to_owned(),
+        ..verdict::judge(&case, profile, args.log_level, args.min_kernel)
+    };
     let mut take = |row: Row| {
         status = status.worst(match row.verdict {
             verdict::ACCEPT => Status::Ok,
@@ -84,9 +114,6 @@ pub fn run(args: &Args) -> Result<Status, Failure> {
         pool.finish(&mut take)?;
         Ok::<_, Failure>(read)
     })?;
-    printer.finish()?;
-    work(args, &reader, &profile)?;
-    page(args, &reader, &profile)?;
     Ok(status.worst(read))
 }
 
@@ -152,14 +179,23 @@ impl Printer {
         match self {
             Self::Human { rows, .. } => {
                 if let Some(log) = row.log.take() {
-                    write!(io::stdout(), "{log}")?;
+                    separate(rows.last(), &row);
+                    let mut out = output::out();
+                    write!(out, "{log}")?;
+                    out.flush()?;
                 }
                 rows.push(row);
             }
-            Self::Short => writeln!(anstream::stdout(), "{}", short(&row))?,
+            Self::Short => {
+                let mut out = output::out();
+                writeln!(out, "{}", short(&row))?;
+                out.flush()?;
+            }
             Self::Json(out) => {
                 serde_json::to_writer(&mut *out, &row).map_err(io::Error::from)?;
                 writeln!(out)?;
+                // Whoever reads along sees each verdict when it is there.
+                out.flush()?;
             }
             Self::Csv(out) => {
                 row.flat();
@@ -175,7 +211,13 @@ impl Printer {
             Self::Human { rows, logs } => {
                 let text = human(&rows);
                 // With logs on stdout, for log tools to read unchanged, the table is a note.
-                if logs { write!(anstream::stderr(), "{text}")? } else { write!(anstream::stdout(), "{text}")? }
+                if logs {
+                    write!(output::err(), "{text}")?;
+                } else {
+                    let mut out = output::out();
+                    write!(out, "{text}")?;
+                    out.flush()?;
+                }
             }
             Self::Short => {}
             Self::Json(mut out) => out.flush()?,
@@ -190,47 +232,79 @@ fn short(row: &Row) -> String {
     match (&row.report, row.verdict) {
         (Some(report), _) => diagnose::short(&report.diagnosis),
         (None, verdict::ACCEPT) => {
-            let (program, insns) = (&row.program, row.insns_processed);
-            format!("{}: {program}: {} ({insns} instructions processed)", row.file, styled(GOOD, "accept"))
+            let (program, insns) = (shown(&row.program), row.insns_processed);
+            format!("{}: {program}: {} ({insns} instructions processed)", shown(&row.file), styled(GOOD, "accept"))
         }
-        (None, v) => format!("{}: {}: {}: {}", row.file, row.program, styled(WARN, v), row.message.replace('\n', "; ")),
+        (None, v) => format!(
+            "{}: {}: {}: {}",
+            shown(&row.file),
+            shown(&row.program),
+            styled(WARN, v),
+            shown(&row.message).replace('\n', "; ")
+        ),
     }
 }
 
-fn verdict_cell(row: &Row) -> comfy_table::Cell {
-    comfy_table::Cell::new(row.verdict)
+/// The name of the next program before its log, when there are several: on stderr, for stdout is the log alone.
+fn separate(before: Option<&Row>, row: &Row) {
+    if before.is_some() {
+        output::remark(DIM, "log", format!("{}: {} (Linux {})", row.file, row.program, row.kernel));
+    }
 }
+
+/// Columns that go first when the terminal is narrow.
+const DROPPED: [&str; 5] = ["time", "states", "stack", "type", "insns"];
+/// Longest name of an object in the table.
+const MAX_OBJECT: usize = 24;
 
 /// The table, the reasons, the totals.
 fn human(rows: &[Row]) -> String {
-    let mut table = output::table(&["program", "type", "verdict", "insns", "states", "stack", "time"]);
-    for r in rows {
-        let states = format!("{}/{}", r.peak_states, r.total_states);
-        let time = format!("{:.1} ms", r.duration_us as f64 / 1000.0);
-        table.add_row(vec![
-            comfy_table::Cell::new(&r.program),
-            comfy_table::Cell::new(&r.prog_type),
-            verdict_cell(r),
-            comfy_table::Cell::new(r.insns_processed),
-            comfy_table::Cell::new(states),
-            comfy_table::Cell::new(&r.stack_depth),
-            comfy_table::Cell::new(time),
-        ]);
+    let many = rows.iter().any(|r| r.kernel != rows[0].kernel);
+    let mut header = vec!["object", "program", "type", "kernel", "verdict", "insns", "states", "stack", "time"];
+    let cells = |r: &Row| {
+        let mut cells = vec![
+            object(&r.file),
+            r.program.clone(),
+            r.prog_type.clone(),
+            r.kernel.clone(),
+            r.verdict.to_owned(),
+            r.insns_processed.to_string(),
+            format!("{}/{}", r.peak_states, r.total_states),
+            r.stack_depth.clone(),
+            format!("{:.1} ms", r.duration_us as f64 / 1000.0),
+        ];
+        if !many {
+            cells.remove(3);
+        }
+        cells
+    };
+    let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    if !many {
+        header.remove(3);
     }
     let mut out = String::new();
-    for (i, line) in output::lines(&table).lines().enumerate() {
+    for (i, line) in output::fitting(&header, &table, &DROPPED).lines().enumerate() {
         out.push_str(&match i.checked_sub(1).and_then(|i| rows.get(i)).map(|r| r.verdict) {
             None => styled(DIM, line),
             Some(verdict::ACCEPT) => line.to_owned(),
-            Some(v) => line.replacen(v, &styled(BAD, v), 1),
+            // The verdict stands behind the names, which may be the same word.
+            Some(v) => match line.rfind(&format!(" {v}")) {
+                Some(at) => {
+                    let (before, after) = line.split_at(at + 1);
+                    format!("{before}{}{}", styled(BAD, v), &after[v.len()..])
+                }
+                None => line.to_owned(),
+            },
         });
         out.push('\n');
     }
-    for r in rows.iter().filter(|r| r.verdict != verdict::ACCEPT) {
-        match &r.report {
-            Some(report) => out.push_str(&format!("\n{}\n", report.text())),
-            None => out.push_str(&reason(r)),
+    for (text, who) in blocks(rows) {
+        out.push('\n');
+        if rows.len() > 1 {
+            out.push_str(&styled(DIM, &who_line(&who, many)));
+            out.push('\n');
         }
+        out.push_str(&text);
     }
     for r in rows {
         out.push_str(&min_kernel::human(r));
@@ -239,17 +313,62 @@ fn human(rows: &[Row]) -> String {
     out
 }
 
+/// The end of an object's path, which tells more than its beginning.
+fn object(file: &str) -> String {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    match name.char_indices().rev().nth(MAX_OBJECT - 1) {
+        Some((at, _)) if at > 0 => format!("…{}", name[at..].chars().skip(1).collect::<String>()),
+        _ => name.to_owned(),
+    }
+}
+
+/// What is said about refusals; the same words are said once, with everything that they are about.
+fn blocks(rows: &[Row]) -> Vec<(String, Vec<&Row>)> {
+    let mut out: Vec<(String, Vec<&Row>)> = Vec::new();
+    let mut at = HashMap::new();
+    for r in rows.iter().filter(|r| r.verdict != verdict::ACCEPT) {
+        let text = match &r.report {
+            Some(report) => format!("{}\n", report.text()),
+            None => reason(r),
+        };
+        let index = *at.entry(text.clone()).or_insert_with(|| {
+            out.push((text, Vec::new()));
+            out.len() - 1
+        });
+        out[index].1.push(r);
+    }
+    out
+}
+
+/// `a.o: prog (Linux 6.1) and 39 more programs`.
+fn who_line(who: &[&Row], many: bool) -> String {
+    let Some(first) = who.first() else { return String::new() };
+    let mut line = format!("{}: {}", shown(&first.file), shown(&first.program));
+    if many {
+        line.push_str(&format!(" (Linux {})", first.kernel));
+    }
+    match who.len() - 1 {
+        0 => line,
+        1 => line + ", and 1 more",
+        n => format!("{line}, and {n} more"),
+    }
+}
+
 fn reason(r: &Row) -> String {
     let code = r.code.as_deref().unwrap_or("-");
     let style = if r.verdict == verdict::REJECT { BAD } else { WARN };
-    let mut out = format!("\n{} {} {}\n", styled(style, r.verdict), styled(DIM, code), r.program);
-    for line in r.message.lines() {
+    let mut out = format!("{} {} {}\n", styled(style, r.verdict), styled(DIM, code), shown(&r.program));
+    let message = match r.message.is_empty() {
+        true => format!("no words from the kernel: {} ({})", io::Error::from_raw_os_error(-r.errno), r.errno),
+        false => shown(&r.message),
+    };
+    for line in message.lines() {
         out.push_str(&format!("  {line}\n"));
     }
     let place = match (&r.source, r.insn) {
-        (Some(s), Some(i)) => format!("{s}, insn {i}"),
+        (Some(s), Some(i)) => format!("{}, insn {i}", shown(s)),
         (None, Some(i)) => format!("insn {i}"),
-        (Some(s), None) => s.clone(),
+        (Some(s), None) => shown(s),
         (None, None) => return out,
     };
     out.push_str(&format!("  at {place}\n"));
@@ -261,7 +380,7 @@ fn totals(rows: &[Row]) -> String {
     let parts: Vec<String> = [
         (verdict::ACCEPT, "accepted", GOOD),
         (verdict::REJECT, "rejected", BAD),
-        ("unsupported", "unsupported", WARN),
+        (verdict::UNSUPPORTED, "unsupported", WARN),
         (verdict::ERROR, "in error", BAD),
     ]
     .into_iter()
