@@ -186,9 +186,18 @@ impl Btf {
 
     /// The string at an offset, `None` when out of range or not UTF-8.
     pub fn try_string(&self, off: u32) -> Option<&str> {
-        let Some(own) = off.checked_sub(self.start_str) else { return self.base.as_deref()?.try_string(off) };
+        std::str::from_utf8(self.bytes_at(off)?).ok()
+    }
+
+    /// The bytes of the string at an offset, UTF-8 or not; empty when out of range.
+    pub(crate) fn string_bytes(&self, off: u32) -> &[u8] {
+        self.bytes_at(off).unwrap_or_default()
+    }
+
+    fn bytes_at(&self, off: u32) -> Option<&[u8]> {
+        let Some(own) = off.checked_sub(self.start_str) else { return self.base.as_deref()?.bytes_at(off) };
         let tail = self.string_section().get(own as usize..)?;
-        std::str::from_utf8(&tail[..memchr::memchr(0, tail)?]).ok()
+        Some(&tail[..memchr::memchr(0, tail)?])
     }
 
     /// The name of a type; empty for anonymous types and bad ids.
