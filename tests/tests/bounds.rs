@@ -9,7 +9,8 @@ use verifier::{Options, Verdict, verify};
 /// A loop that takes records of a ring buffer without end. Linux 6.18.44 gave up after 298,110 instructions, for want of memory.
 #[test]
 fn references_without_end() {
-    let text = "r9 = 0\nr1 = map[0]\nr2 = 8\nr3 = 0\ncall 131\nr9 += 2\nif r9 != 3 goto pc-7\nr0 = 0\nexit\n";
+    let text =
+        "r9 = 0\nr1 = map[0]\nr2 = 8\nr3 = 0\ncall ringbuf_reserve#131\nr9 += 2\nif r9 != 3 goto pc-7\nr0 = 0\nexit\n";
     let ring = MapDef { map_type: MapType::Ringbuf.raw(), max_entries: 4096, ..MapDef::default() };
     let program = Program {
         prog_type: ProgType::Kprobe.raw(),

@@ -34,9 +34,12 @@ pub fn all(rows: &[Row]) -> Vec<Box<dyn Engine>> {
     ]
 }
 
+/// A program that the kernel took, and those in the slots of its maps, which must live as long.
+type Ready = (Box<dyn Loaded>, Vec<Box<dyn Loaded>>);
+
 /// The running kernel: its own measure of a repeated test run.
 struct Kernel {
-    loaded: Vec<Option<(Box<dyn Loaded>, Vec<Box<dyn Loaded>>)>>,
+    loaded: Vec<Option<Ready>>,
     inputs: Vec<(Input, u32)>,
 }
 
@@ -153,9 +156,12 @@ impl Engine for Ours {
     }
 }
 
+/// Code, packet and how often to run.
+type Given = (Vec<u8>, Vec<u8>, u32);
+
 /// rbpf's interpreter, for programs that need no kernel. (Its JIT can only be called by unsafe code, which has no place here.)
 struct Rbpf {
-    rows: Vec<Option<(Vec<u8>, Vec<u8>, u32)>>,
+    rows: Vec<Option<Given>>,
 }
 
 impl Rbpf {
