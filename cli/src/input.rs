@@ -437,7 +437,7 @@ impl Walk {
 }
 
 /// ELF for machine 247: a glance at the header, whatever the name.
-fn is_bpf_object(path: &Path) -> bool {
+pub fn is_bpf_object(path: &Path) -> bool {
     let mut head = [0; 20];
     let Ok(mut file) = File::open(path) else {
         // What cannot be opened is reported where its name says that it matters.

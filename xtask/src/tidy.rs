@@ -28,6 +28,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kernel-diff", &["scenario", "loader", "runtime", "corpus", "program", "spec", "isa", "btf"]),
     ("explain", &["corpus"]),
     ("engines", &["kernel-diff", "verifier", "interpreter", "jit", "runtime", "program", "spec", "isa", "btf"]),
+    ("report", &[]),
+    ("gate", &["report"]),
     ("vm", &["kernel-diff", "program", "isa", "btf"]),
     ("fuzz", &["engines", "kernel-diff", "verifier", "loader", "runtime", "program", "spec", "isa", "btf"]),
 ];

@@ -7,6 +7,7 @@ pub mod diff;
 pub mod disasm;
 pub mod explain;
 pub mod fuzz;
+pub mod gate;
 pub mod guests;
 pub mod jit;
 pub mod kernels;
