@@ -50,6 +50,10 @@ fn template(out: &mut String, programs: &[Program], chosen: &Program, profile: &
     writeln!(out, "\n# The task and the clock that helpers report.")?;
     writeln!(out, "# task = {{ pid = 1000, tgid = 1000, uid = 0, gid = 0, comm = \"bash\" }}")?;
     writeln!(out, "# time_ns = 1000000000")?;
+    // Tables come last: what stands behind their heads is theirs.
+    if prog_type == Some(ProgType::Kprobe) {
+        registers(out, chosen, profile)?;
+    }
     if let Some(ty) = prog_type {
         context(out, chosen, ty)?;
     }
@@ -59,26 +63,26 @@ fn template(out: &mut String, programs: &[Program], chosen: &Program, profile: &
     Ok(())
 }
 
-/// Arguments, registers or a record, by what the program attaches to.
+/// The registers of a probed function, by its prototype in the kernel's BTF.
+fn registers(out: &mut String, program: &Program, profile: &Profile) -> std::fmt::Result {
+    let kernel = profile.btf();
+    let function = program.attach_to.split(['+', ':']).next().unwrap_or_default();
+    let params = kernel.find(Kind::Func, function).and_then(|f| params(kernel, f)).unwrap_or_default();
+    writeln!(out, "\n# Registers of the probed function: arguments in di, si, dx, cx, r8, r9; its result in ax.")?;
+    writeln!(out, "[regs]")?;
+    for (register, (name, type_id)) in ["di", "si", "dx", "cx", "r8", "r9"].iter().zip(&params) {
+        writeln!(out, "{register} = {}  # {name}: {}", value_of(kernel, *type_id), spelled(kernel, *type_id))?;
+    }
+    if params.is_empty() {
+        writeln!(out, "# di = 0")?;
+    }
+    Ok(())
+}
+
+/// Arguments or a record, by what the program attaches to.
 fn arguments(out: &mut String, program: &Program, ty: ProgType, profile: &Profile) -> std::fmt::Result {
     let kernel = profile.btf();
     match ty {
-        ProgType::Kprobe => {
-            let function = program.attach_to.split(['+', ':']).next().unwrap_or_default();
-            let params = kernel.find(Kind::Func, function).and_then(|f| params(kernel, f)).unwrap_or_default();
-            writeln!(
-                out,
-                "# Registers of the probed function: arguments in di, si, dx, cx, r8, r9; its result in ax."
-            )?;
-            writeln!(out, "[regs]")?;
-            for (register, (name, type_id)) in ["di", "si", "dx", "cx", "r8", "r9"].iter().zip(&params) {
-                writeln!(out, "{register} = {}  # {name}: {}", value_of(kernel, *type_id), spelled(kernel, *type_id))?;
-            }
-            if params.is_empty() {
-                writeln!(out, "# di = 0")?;
-            }
-            Ok(())
-        }
         ProgType::Tracepoint => {
             let event = program.attach_to.rsplit('/').next().unwrap_or_default();
             let found = kernel.find(Kind::Struct, &format!("trace_event_raw_{event}"));
