@@ -112,19 +112,8 @@ impl<'w> Run<'w> {
 
     /// Starts over with another context, keeping maps and their contents.
     pub fn restart(&mut self, image: &Arc<Image>, ctx: Context) {
-        self.image = image.clone();
         self.ctx = ctx;
-        self.stack.fill(0, self.stack.len(), 0);
-        self.budget = self.budget_limit;
-        self.tail_calls = 0;
-        self.tail_target = None;
-        self.thrown = None;
-        self.retval = 0;
-        self.resources.clear();
-        self.blocks.clear();
-        self.current_task = None;
-        self.depth = 0;
-        self.attach();
+        self.rerun(image);
     }
 
     /// Starts over with the context as it stands: what a run in a row of runs begins with.

@@ -239,6 +239,15 @@ pub fn last_resort(f: &Facts<'_>) -> Option<Finding> {
             .fix("compare the arguments with the prototype");
         return Some(f.rejected(found, f.path.refusal.message.last().cloned().unwrap_or_default()));
     }
+    if let Some(map) = f.path.refusal.message.iter().find_map(|l| uncreated(l)) {
+        let found = Finding::sure(
+            Cause::HelperNa,
+            format!("the kernel does not make the map `{map}` as it is defined"),
+        )
+        .because("BPF_MAP_CREATE refuses it, and no program of an object loads without its maps")
+        .fix("compare key size, value size, max_entries and flags of the definition with what this map type takes");
+        return Some(f.rejected(found, "refused before the program was looked at"));
+    }
     if f.has("map") {
         let found = Finding::guess(Cause::HelperNa, "the map is not allowed here")
             .because("the message is about a map")
@@ -246,4 +255,10 @@ pub fn last_resort(f: &Facts<'_>) -> Option<Finding> {
         return Some(f.rejected(found, "refused here"));
     }
     None
+}
+
+/// The map of libbpf's `map 'st': failed to create: -EINVAL`.
+fn uncreated(line: &str) -> Option<&str> {
+    let (map, _) = line.strip_prefix("map '")?.split_once("': failed to create: ")?;
+    Some(map)
 }
